@@ -1,0 +1,237 @@
+"""The MLX backend: one mlx-lm model, one LoRA adapter, the KV of live episodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+from collections.abc import Iterator
+from weakref import WeakKeyDictionary
+
+import mlx.core as mx
+import mlx.optimizers as optim
+from mlx.utils import tree_flatten, tree_map, tree_unflatten
+
+from rrr_local.backends.base import (
+    AdamConfig,
+    Logprobs,
+    LoraConfig,
+    Objective,
+    OnToken,
+    Request,
+    TrainGroup,
+    Update,
+)
+from rrr_local.backends.chat import ChatTemplate
+from rrr_local.backends.mlx import mlxlm
+from rrr_local.backends.mlx.decode import Decoder, Fork, Row, row_uniforms
+from rrr_local.backends.mlx.gradient import group_gradient, row_logprobs
+from rrr_local.errors import ModelError, ResourceError
+from rrr_local.episode import Node
+
+ADAPTER_FILE, ADAPTER_CONFIG, OPTIMIZER_FILE = "adapters.safetensors", "adapter_config.json", "optimizer.safetensors"
+LARGE_BUFFER_CACHE = 2 * 2**30
+"""Bytes of freed buffers MLX may keep; its default is the whole memory."""
+
+
+class MlxBackend:
+    """Implements `backends.base.Backend`. Use from one thread only: MLX objects never cross threads."""
+
+    def __init__(self, folder: Path, *, width: int | None = None, micro_batch: int = 16) -> None:
+        """Load the model in `folder` (absolute). Nothing is fetched and no code from the folder is run.
+
+        Args:
+            folder: Hugging Face layout, safetensors.
+            width: rows that decode together; by default what suits the device.
+            micro_batch: reflections whose activations are held at once in training.
+
+        Raises:
+            ModelError: the folder holds no usable model.
+        """
+        self._gpu = mx.default_device().type == mx.DeviceType.gpu
+        mx.set_cache_limit(LARGE_BUFFER_CACHE)
+        self._model, tokenizer, stop_tokens = _load(folder)
+        if not self._gpu:
+            self._model.set_dtype(mx.float32)  # half precision is emulated on a CPU: 30 times slower
+        self.chat = ChatTemplate(tokenizer, stop_tokens)
+        self._decoder = Decoder(self._model, stop_tokens, width or (32 if self._gpu else 256))
+        self._micro_batch = micro_batch
+        self._kept: WeakKeyDictionary[Node, list[Any]] = WeakKeyDictionary()
+        self._lora: LoraConfig | None = None
+        self._optimizer = optim.Adam(learning_rate=0.0)
+
+    @property
+    def name(self) -> str:
+        return f"mlx-{'gpu' if self._gpu else 'cpu'}"
+
+    # --- sampling ---------------------------------------------------------------------------------------------
+
+    def sample(
+        self, requests: Sequence[Request], *, temperature: float, keep: bool = False, on_token: OnToken | None = None
+    ) -> list[Node]:
+        nodes: dict[int, Node] = {}
+
+        def report(rows: list[Row]) -> None:
+            for row in rows if on_token else ():
+                on_token(row.index, row.tokens)  # type: ignore[misc]  # not None inside this loop
+
+        for row in self._decoder.run(self._forks(requests), temperature=temperature, keep=keep, on_step=report):
+            node = self._node(requests[row.index], row)
+            if row.caches is not None:
+                self._kept[node] = row.caches
+            nodes[row.index] = node
+        return [nodes[i] for i in range(len(requests))]
+
+    def forget(self) -> None:
+        self._kept.clear()
+        mx.clear_cache()
+
+    def _forks(self, requests: Sequence[Request]) -> list[Fork]:
+        """Requests by context; a context's KV is taken from its nearest ancestor that has some."""
+        forks = []
+        for _, same in groupby(enumerate(requests), key=lambda item: id(item[1].context)):
+            rows = [(i, r) for i, r in same]
+            context = rows[0][1].context
+            caches, tokens = self._known(context)
+            forks.append(Fork(tokens, caches, [Row(i, r.limit, row_uniforms(r.seed, r.limit)) for i, r in rows]))
+        return forks
+
+    def _known(self, context: Node) -> tuple[list[Any], list[int]]:
+        """The caches of the nearest kept ancestor, and the context's tokens they do not hold."""
+        fresh: list[int] = []
+        for node in reversed(context.path()):
+            if node in self._kept:
+                # The last sampled token was never fed to the model, so the cache ends one token before the node does.
+                return self._kept[node], [node.tokens[-1], *fresh]
+            fresh = [*node.tokens, *fresh]
+        return mlxlm.empty_caches(self._model), fresh
+
+    def _node(self, request: Request, row: Row) -> Node:
+        return Node(
+            span=request.span,
+            parent=request.context,
+            tokens=tuple(row.tokens),
+            text=self.chat.decode(row.tokens),
+            logprobs=tuple(row.logprobs),
+            finish=row.finish,
+            seed=request.seed,
+        )
+
+    # --- training ---------------------------------------------------------------------------------------------
+
+    def logprobs(self, groups: Sequence[TrainGroup], *, temperature: float) -> list[tuple[Logprobs, ...]]:
+        with self._adapter_off():
+            return [tuple(row_logprobs(self._model, group, temperature)) for group in groups]
+
+    def update(
+        self, groups: Sequence[TrainGroup], objective: Objective, learning_rate: float, adam: AdamConfig
+    ) -> Update:
+        self.forget()
+        total, logprobs, entropies = None, [], []
+        for group in groups:
+            part = group_gradient(self._model, group, objective, self._micro_batch)
+            total = part.gradient if total is None else tree_map(mx.add, total, part.gradient)
+            mx.eval(total)
+            logprobs.append(tuple(part.logprobs))
+            entropies += part.entropies
+        clipped, norm = optim.clip_grad_norm(total, adam.max_grad_norm)
+        applied = bool(mx.isfinite(norm).item())
+        if applied:
+            self._step(clipped, learning_rate, adam)
+        mx.clear_cache()
+        return Update(applied, float(norm.item()), tuple(logprobs), sum(entropies) / len(entropies))
+
+    def _step(self, gradient: Any, learning_rate: float, adam: AdamConfig) -> None:
+        optimizer = self._optimizer
+        optimizer.betas, optimizer.eps = [adam.beta1, adam.beta2], adam.epsilon
+        optimizer.learning_rate = learning_rate
+        optimizer.update(self._model, gradient)
+        mx.eval(self._model.trainable_parameters(), optimizer.state)
+
+    @contextmanager
+    def _adapter_off(self) -> Iterator[None]:
+        """The base model, bit for bit: every LoRA module's scale is zero inside."""
+        modules = mlxlm.lora_modules(self._model)
+        scales = [module.scale for module in modules]
+        for module in modules:
+            module.scale = 0.0
+        try:
+            yield
+        finally:
+            for module, scale in zip(modules, scales, strict=True):
+                module.scale = scale
+
+    # --- adapters ---------------------------------------------------------------------------------------------
+
+    def new_adapter(self, config: LoraConfig, seed: int) -> None:
+        self.forget()
+        if self._lora is None:
+            mx.random.seed(seed)
+            mlxlm.attach_lora(self._model, config)
+        elif self._lora == config:
+            self._reset_lora(seed)
+        else:
+            raise ModelError(f"the model already carries an adapter of rank {self._lora.rank}", "load the model again")
+        self._lora = config
+        self._optimizer = optim.Adam(learning_rate=0.0, bias_correction=True)
+        mx.eval(self._model.parameters())
+
+    def _reset_lora(self, seed: int) -> None:
+        """A fresh adapter in place of the attached one (attaching twice would nest)."""
+        mx.random.seed(seed)
+        for module in mlxlm.lora_modules(self._model):
+            bound = 1 / module.lora_a.shape[0] ** 0.5
+            module.lora_a = mx.random.uniform(-bound, bound, module.lora_a.shape)
+            module.lora_b = mx.zeros_like(module.lora_b)
+
+    def save_adapter(self, folder: Path) -> None:
+        if self._lora is None:
+            raise ModelError("there is no adapter to save", "train one or load one first")
+        _save(folder / ADAPTER_FILE, dict(tree_flatten(self._model.trainable_parameters())))
+        (folder / ADAPTER_CONFIG).write_text(mlxlm.lora_config_json(self._lora), encoding="utf-8")
+
+    def load_adapter(self, folder: Path) -> None:
+        try:
+            config = mlxlm.read_lora_config(folder)
+            weights = mx.load(str(folder / ADAPTER_FILE))
+        except (OSError, KeyError, ValueError, RuntimeError) as error:
+            raise ModelError(f"no usable adapter in {folder} ({error})", "give the folder of a checkpoint") from error
+        self.new_adapter(config, seed=0)
+        expected = {name: array.shape for name, array in tree_flatten(self._model.trainable_parameters())}
+        if expected != {name: array.shape for name, array in weights.items()}:
+            raise ModelError(
+                f"the adapter in {folder} was made for another model", "choose the model it was trained on"
+            )
+        self._model.load_weights(list(weights.items()), strict=False)
+        mx.eval(self._model.parameters())
+
+    def save_optimizer(self, folder: Path) -> None:
+        _save(folder / OPTIMIZER_FILE, dict(tree_flatten(self._optimizer.state)))
+
+    def load_optimizer(self, folder: Path) -> None:
+        self._optimizer.state = tree_unflatten(list(mx.load(str(folder / OPTIMIZER_FILE)).items()))
+
+    def peak_memory(self) -> int:
+        peak = mx.get_peak_memory()
+        mx.reset_peak_memory()
+        return int(peak)
+
+
+def _load(folder: Path) -> tuple[Any, Any, frozenset[int]]:
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"no model in {folder}", "give a folder with config.json, *.safetensors and a tokenizer")
+    try:
+        return mlxlm.load(folder.resolve())
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ModelError(
+            f"the model in {folder} cannot be loaded ({error})", "check that its files are complete"
+        ) from error
+
+
+def _save(path: Path, arrays: dict[str, mx.array]) -> None:
+    try:
+        mx.save_safetensors(str(path), arrays)
+    except RuntimeError as error:
+        raise ResourceError(f"cannot write {path.name} ({error})", "free some disk space and resume") from error

@@ -1,0 +1,140 @@
+"""Everything we use of mlx-lm beyond its documented commands, in one place: it moves between releases.
+
+`tests/backends/test_mlxlm_contract.py` holds what we rely on. Paths are absolute and repository code is never run.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+from mlx_lm.models.cache import BatchKVCache, ConcatenateKVCache, create_attention_mask, make_prompt_cache
+from mlx_lm.tokenizer_utils import load as load_tokenizer_wrapper
+from mlx_lm.tuner.utils import linear_to_lora_layers
+from mlx_lm.utils import load_model
+
+from rrr_local.backends.base import LoraConfig
+from rrr_local.errors import ModelError
+
+__all__ = [
+    "ConcatenateKVCache",
+    "PrefixKV",
+    "attach_lora",
+    "empty_caches",
+    "extract_row",
+    "load",
+    "lora_config_json",
+    "lora_modules",
+    "merge_caches",
+    "read_lora_config",
+    "right_padded_forward",
+    "take_rows",
+]
+
+
+def load(folder: Path) -> tuple[nn.Module, Any, frozenset[int]]:
+    """The model in evaluation mode, its Hugging Face tokenizer, and the ids that end a turn."""
+    model, config = load_model(folder, lazy=False, trust_remote_code=False)
+    wrapper = load_tokenizer_wrapper(folder, eos_token_ids=config.get("eos_token_id"))
+    return model, wrapper._tokenizer, frozenset(wrapper.eos_token_ids)
+
+
+def empty_caches(model: nn.Module) -> list[Any]:
+    """One cache a layer, of the kind the layer wants. Raises `ModelError` for kinds that cannot be batched."""
+    caches = make_prompt_cache(model)
+    for cache in caches:
+        if not callable(getattr(cache, "merge", None)):
+            raise ModelError(f"this model's cache ({type(cache).__name__}) cannot be batched", "choose a dense model")
+    return list(caches)
+
+
+def merge_caches(rows: list[list[Any]]) -> list[Any]:
+    """Per-row caches (rows x layers) as one left-padded batch cache a layer; the rows' own caches are copied, not touched."""
+    return [column[0].merge(list(column)) for column in zip(*rows, strict=True)]
+
+
+def take_rows(caches: list[Any], rows: list[int]) -> list[Any]:
+    """The given rows of batch caches, in that order; a row may be taken several times (a fork)."""
+    index = mx.array(rows)
+    for cache in caches:
+        _drop_spare_room(cache)
+        cache.filter(index)
+    mx.eval([cache.state for cache in caches])
+    return caches
+
+
+def extract_row(caches: list[Any], row: int) -> list[Any]:
+    """One row of batch caches as per-layer caches of its own."""
+    return [cache.extract(row) for cache in caches]
+
+
+def right_padded_forward(model: nn.Module, caches: list[Any], rows: list[list[int]], chunk: int) -> None:
+    """Feed rows of unequal length into batch caches, at most `chunk` tokens a call; afterwards the padding is on the left."""
+    lengths = [len(row) for row in rows]
+    width = max(lengths)
+    padding = [width - n for n in lengths]
+    for cache in caches:
+        cache.prepare(lengths=lengths, right_padding=padding)
+    tokens = mx.array([row + [0] * pad for row, pad in zip(rows, padding, strict=True)])
+    for start in range(0, width, chunk):
+        model(tokens[:, start : start + chunk], cache=caches)
+        mx.eval([cache.state for cache in caches])
+    if any(padding):
+        for cache in caches:
+            _drop_spare_room(cache)
+            cache.finalize()
+        mx.eval([cache.state for cache in caches])
+
+
+def _drop_spare_room(cache: Any) -> None:
+    """Cut a batch cache's buffer to what it holds. Before an operation that copies it: spare room is most of a short buffer."""
+    if isinstance(cache, BatchKVCache) and cache.keys is not None:
+        cache.keys, cache.values = cache.keys_and_values()
+
+
+class PrefixKV:
+    """One layer's keys and values of a prefix (1, heads, P, dim), shared by every row that is fed after it.
+
+    Functional, so that gradients reach the prefix through it (a mutable cache under `mx.checkpoint` gives wrong ones).
+    """
+
+    def __init__(self, keys: mx.array, values: mx.array) -> None:
+        self.keys, self.values, self.offset = keys, values, keys.shape[2]
+
+    def update_and_fetch(self, keys: mx.array, values: mx.array) -> tuple[mx.array, mx.array]:
+        return self._join(self.keys, keys), self._join(self.values, values)
+
+    def make_mask(self, n: int, return_array: bool = False, window_size: int | None = None) -> Any:
+        return create_attention_mask(n, self.offset, return_array, window_size)
+
+    @staticmethod
+    def _join(prefix: mx.array, own: mx.array) -> mx.array:
+        shared = mx.broadcast_to(prefix, (own.shape[0], *prefix.shape[1:]))
+        return mx.concatenate([shared, own], axis=2)
+
+
+def attach_lora(model: nn.Module, config: LoraConfig) -> None:
+    """Freeze the base and put LoRA on every linear layer inside the blocks. Call once: a second call would nest."""
+    model.freeze()
+    linear_to_lora_layers(model, -1, {"rank": config.rank, "scale": config.scale, "dropout": 0.0})
+
+
+def lora_modules(model: nn.Module) -> list[Any]:
+    """Every module that carries LoRA matrices; its `scale` switches the adapter."""
+    return [module for _, module in model.named_modules() if "lora_a" in module]
+
+
+def read_lora_config(folder: Path) -> LoraConfig:
+    """The LoRA settings of an adapter folder in mlx-lm's layout."""
+    raw = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    rank = int(raw["lora_parameters"]["rank"])
+    return LoraConfig(rank=rank, alpha=float(raw["lora_parameters"]["scale"]) * rank)
+
+
+def lora_config_json(config: LoraConfig) -> str:
+    """`adapter_config.json` as mlx-lm's loader reads it."""
+    parameters = {"rank": config.rank, "scale": config.scale, "dropout": 0.0}
+    return json.dumps({"fine_tune_type": "lora", "num_layers": -1, "lora_parameters": parameters}, indent=2)

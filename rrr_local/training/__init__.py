@@ -1,0 +1,1 @@
+"""Training: from failures to an adapter, in steps that survive being killed."""

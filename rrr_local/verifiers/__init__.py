@@ -1,0 +1,1 @@
+"""Checking replies. A verifier executes nothing from a reply and never raises for anything in it."""

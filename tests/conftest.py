@@ -1,0 +1,37 @@
+"""What every test needs: nothing of the person's own data is touched, and MLX gets its fast BLAS before any test imports it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rrr_local.backends.mlx import blas
+from rrr_local.paths import OVERRIDE, cache_folder
+
+_SESSION = tempfile.TemporaryDirectory(prefix="rrr-tests-")
+os.environ[OVERRIDE] = _SESSION.name
+os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported; no test needs the network
+BLAS = blas.preload()
+
+
+def pytest_report_header() -> str:
+    return f"BLAS for MLX: {BLAS.detail}"
+
+
+def pytest_unconfigure() -> None:
+    _SESSION.cleanup()
+
+
+@pytest.fixture
+def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A data folder of the test's own, for child processes too; the BLAS copy is shared with it, not made again."""
+    folder = tmp_path / "rrr-data"
+    folder.mkdir(mode=0o700)
+    shutil.copytree(cache_folder(), folder / "cache", copy_function=os.link)
+    monkeypatch.setenv(OVERRIDE, str(folder))
+    yield folder

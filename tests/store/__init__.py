@@ -1,0 +1,1 @@
+"""Tests of the log. Real SQLite files, real child processes."""
