@@ -23,7 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("rrr_local.tasks",),
     ("rrr_local.verifiers",),
     ("rrr_local.store",),
-    ("rrr_local.episode", "rrr_local.seeds"),
+    ("rrr_local.episode", "rrr_local.seeds", "rrr_local.meter"),
     ("rrr_local.config", "rrr_local.paths", "rrr_local.errors", "rrr_local.text"),
     ("rrr_local",),
 )

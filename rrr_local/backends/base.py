@@ -7,7 +7,7 @@ Log-probs cross this border as float32 numpy arrays, everything else as plain Py
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,9 +19,6 @@ from rrr_local.episode import Node, Span
 
 Logprobs = NDArray[np.float32]
 """(tokens of one reflection,)"""
-
-OnToken = Callable[[int, Sequence[int]], None]
-"""Called with a request's index and all its tokens so far, after each decoded token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +124,20 @@ class Backend(Protocol):
     @property
     def chat(self) -> Chat: ...
 
-    def sample(
-        self, requests: Sequence[Request], *, temperature: float, keep: bool = False, on_token: OnToken | None = None
-    ) -> list[Node]:
+    @property
+    def width(self) -> int:
+        """Rows that decode together: how many problems are worth handing over at once."""
+        ...
+
+    def sample(self, requests: Sequence[Request], *, temperature: float, keep: bool = False) -> list[Node]:
         """One sampled node per request, in their order. Temperature 0 is greedy.
 
         `keep` keeps the KV of the sampled nodes for continuations until `forget` or the next update.
         """
+        ...
+
+    def stream(self, request: Request, *, temperature: float) -> Iterator[str | Node]:
+        """One span as it is written: its text so far after each token, then its node, with its KV kept."""
         ...
 
     def forget(self) -> None:

@@ -15,6 +15,7 @@ from rrr_local.errors import NotFoundError
 from rrr_local.store.queries import fetch, problem_from
 from rrr_local.store.records import SessionKind
 from rrr_local.store.sqlite import Connection
+from rrr_local.text import storable
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +160,7 @@ def winning_reflections(connection: Connection, run_id: str | None = None, limit
 
 def search(connection: Connection, words: str, limit: int = 50) -> list[Hit]:
     """The newest attempts and reflections that hold all the words, whole and in any case."""
-    query = " ".join(f'"{word}"' for word in words.replace('"', " ").replace("\0", " ").split())
+    query = " ".join(f'"{word}"' for word in storable(words).replace('"', " ").split())
     if not query:
         return []
     attempts = """

@@ -129,7 +129,7 @@ def test_search_finds_whole_words_in_attempts_and_reflections_newest_first(lab: 
     assert history.search(lab.store.reader(), "zeb") == []
 
 
-@given(words=st.text(max_size=20))
+@given(words=st.text(st.characters(codec=None), max_size=20))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
 def test_search_takes_any_text_for_words(lab: Lab, words: str) -> None:
     history.search(lab.store.reader(), words)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from typing import Any
-from collections.abc import Iterator
 from weakref import WeakKeyDictionary
 
 import mlx.core as mx
@@ -19,7 +18,6 @@ from rrr_local.backends.base import (
     Logprobs,
     LoraConfig,
     Objective,
-    OnToken,
     Request,
     TrainGroup,
     Update,
@@ -28,8 +26,8 @@ from rrr_local.backends.chat import ChatTemplate
 from rrr_local.backends.mlx import mlxlm
 from rrr_local.backends.mlx.decode import Decoder, Fork, Row, row_uniforms
 from rrr_local.backends.mlx.gradient import group_gradient, row_logprobs
-from rrr_local.errors import ModelError, ResourceError
 from rrr_local.episode import Node
+from rrr_local.errors import ModelError, ResourceError
 
 ADAPTER_FILE, ADAPTER_CONFIG, OPTIMIZER_FILE = "adapters.safetensors", "adapter_config.json", "optimizer.safetensors"
 LARGE_BUFFER_CACHE = 2 * 2**30
@@ -68,21 +66,22 @@ class MlxBackend:
 
     # --- sampling ---------------------------------------------------------------------------------------------
 
-    def sample(
-        self, requests: Sequence[Request], *, temperature: float, keep: bool = False, on_token: OnToken | None = None
-    ) -> list[Node]:
+    @property
+    def width(self) -> int:
+        return self._decoder.width
+
+    def sample(self, requests: Sequence[Request], *, temperature: float, keep: bool = False) -> list[Node]:
         nodes: dict[int, Node] = {}
-
-        def report(rows: list[Row]) -> None:
-            for row in rows if on_token else ():
-                on_token(row.index, row.tokens)  # type: ignore[misc]  # not None inside this loop
-
-        for row in self._decoder.run(self._forks(requests), temperature=temperature, keep=keep, on_step=report):
-            node = self._node(requests[row.index], row)
-            if row.caches is not None:
-                self._kept[node] = row.caches
-            nodes[row.index] = node
+        for rows in self._decoder.run(self._forks(requests), temperature=temperature, keep=keep):
+            for row in rows:
+                if row.finish is not None:
+                    nodes[row.index] = self._node(requests[row.index], row)
         return [nodes[i] for i in range(len(requests))]
+
+    def stream(self, request: Request, *, temperature: float) -> Iterator[str | Node]:
+        for (row,) in self._decoder.run(self._forks([request]), temperature=temperature, keep=True):
+            yield self.chat.decode(row.tokens)
+        yield self._node(request, row)
 
     def forget(self) -> None:
         self._kept.clear()
@@ -109,7 +108,7 @@ class MlxBackend:
         return mlxlm.empty_caches(self._model), fresh
 
     def _node(self, request: Request, row: Row) -> Node:
-        return Node(
+        node = Node(
             span=request.span,
             parent=request.context,
             tokens=tuple(row.tokens),
@@ -118,6 +117,9 @@ class MlxBackend:
             finish=row.finish,
             seed=request.seed,
         )
+        if row.caches is not None:
+            self._kept[node] = row.caches
+        return node
 
     # --- training ---------------------------------------------------------------------------------------------
 

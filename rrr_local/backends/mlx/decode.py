@@ -11,7 +11,7 @@ distribution. So they are the same for every backend, and what else is in the ba
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,15 +60,14 @@ class Row:
         """The draw of the next token; finished rows idle on 0."""
         return 0.0 if self.finish else float(self.uniforms[len(self.tokens)])
 
-    def append(self, token: int, logprob: float, stop: frozenset[int]) -> bool:
-        """Add a token; True when the row finished with it."""
+    def append(self, token: int, logprob: float, stop: frozenset[int]) -> None:
+        """Add a token, which may finish the row."""
         self.tokens.append(token)
         self.logprobs.append(logprob)
         if token in stop:
             self.finish = FinishReason.STOP
         elif len(self.tokens) == self.limit:
             self.finish = FinishReason.LENGTH
-        return self.finish is not None
 
 
 def row_uniforms(seed: int, limit: int) -> NDArray[np.float32]:
@@ -83,26 +82,22 @@ class Decoder:
         """`width` is the most rows that decode together."""
         self._model = model
         self._stop = stop_tokens
-        self._width = width
+        self.width = width
 
-    def run(
-        self, forks: Sequence[Fork], *, temperature: float, keep: bool, on_step: Callable[[list[Row]], None] | None
-    ) -> Iterator[Row]:
-        """Yield every row when it has finished. `on_step` sees the rows of the batch after each token."""
-        waiting = deque(_fit(forks, self._width))
+    def run(self, forks: Sequence[Fork], *, temperature: float, keep: bool) -> Iterator[list[Row]]:
+        """After each token, yield the rows that have just got one; those that finished with it have `finish` set."""
+        waiting = deque(_fit(forks, self.width))
         batch = _Batch()
         while waiting or batch.live:
-            if waiting and batch.live <= self._width // 2:
+            if waiting and batch.live <= self.width // 2:
                 batch.compact()
-                batch.join(self._prefill(_take(waiting, self._width - batch.live)))
+                batch.join(self._prefill(_take(waiting, self.width - batch.live)))
             elif batch.live <= COMPACT_BELOW * len(batch.rows):
                 batch.compact()
-            finished = self._step(batch, temperature)
-            if on_step is not None:
-                on_step(batch.rows)
+            grown = self._step(batch, temperature)
             if keep:
-                batch.extract(finished)
-            yield from (batch.rows[i] for i in finished)
+                batch.extract([i for i in grown if batch.rows[i].finish])
+            yield [batch.rows[i] for i in grown]
 
     def _prefill(self, forks: list[Fork]) -> _Batch:
         """Bring all forks' contexts up to their last token in one right-padded batch, then repeat each for its rows."""
@@ -116,7 +111,7 @@ class Decoder:
         return _Batch([row for fork in forks for row in fork.rows], caches, last)
 
     def _step(self, batch: _Batch, temperature: float) -> list[int]:
-        """Sample one token for every row; returns the positions of the rows that finished with it."""
+        """Sample one token for every live row; returns their positions."""
         logits = self._model(batch.last[:, None], cache=batch.caches)[:, -1, :]
         logprobs = log_softmax_at(logits, temperature or 1.0)
         if temperature > 0:
@@ -126,12 +121,12 @@ class Decoder:
         picked = mx.take_along_axis(logprobs, chosen[:, None], axis=-1)[:, 0]
         mx.eval(chosen, picked)
         batch.last = chosen
-        finished = []
-        for i, (token, logprob) in enumerate(zip(chosen.tolist(), picked.tolist(), strict=True)):
-            if batch.rows[i].finish is None and batch.rows[i].append(token, logprob, self._stop):
-                finished.append(i)
-        batch.live -= len(finished)
-        return finished
+        live = [i for i, row in enumerate(batch.rows) if row.finish is None]
+        tokens, values = chosen.tolist(), picked.tolist()
+        for i in live:
+            batch.rows[i].append(tokens[i], values[i], self._stop)
+        batch.live = sum(batch.rows[i].finish is None for i in live)
+        return live
 
 
 class _Batch:
@@ -140,7 +135,9 @@ class _Batch:
     Finished rows stay, idle, until `compact`: taking a row out copies the keys and values of all others.
     """
 
-    def __init__(self, rows: list[Row] | None = None, caches: list[Any] | None = None, last: mx.array | None = None) -> None:
+    def __init__(
+        self, rows: list[Row] | None = None, caches: list[Any] | None = None, last: mx.array | None = None
+    ) -> None:
         self.rows = rows or []
         self.caches = caches or []
         self.last = last if last is not None else mx.array([], dtype=mx.uint32)
