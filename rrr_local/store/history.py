@@ -17,6 +17,9 @@ from rrr_local.store.records import SessionKind
 from rrr_local.store.sqlite import Connection
 from rrr_local.text import storable
 
+LAST_ID = 2**63 - 1
+"""No id is larger."""
+
 
 @dataclass(frozen=True, slots=True)
 class EpisodeSummary:
@@ -127,8 +130,8 @@ class Hit:
 def episodes(connection: Connection, limit: int = 50, before: int | None = None) -> list[EpisodeSummary]:
     """The newest episodes, or the next page: those older than the id `before`."""
     columns = ", ".join(f.name for f in fields(EpisodeSummary))
-    sql = f"SELECT {columns} FROM episodes WHERE ?1 IS NULL OR id < ?1 ORDER BY id DESC LIMIT ?2"
-    return [_summary(row) for row in fetch(connection, sql, before, limit)]
+    sql = f"SELECT {columns} FROM episodes WHERE id < ? ORDER BY id DESC LIMIT ?"
+    return [_summary(row) for row in fetch(connection, sql, LAST_ID if before is None else before, limit)]
 
 
 def episode(connection: Connection, attempt_id: int) -> Episode:

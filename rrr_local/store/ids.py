@@ -1,4 +1,4 @@
-"""ULIDs, for what people name and what two processes create at once: 26 characters that sort by the time they were made.
+"""ULIDs, for what people name and what two processes create at once: 26 characters that sort by time.
 
 48 bits of milliseconds since 1970, then 80 random bits, in Crockford's base 32.
 """

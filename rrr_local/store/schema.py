@@ -120,7 +120,7 @@ SELECT a.id, a.session_id, s.kind, t.name AS task, a.problem_id, p.split, p.prom
     WHERE b.first_attempt_id = a.id AND w.verdict = 'pass') AS retries_passed,
   a.created_at
 FROM attempts a JOIN sessions s ON s.id = a.session_id LEFT JOIN problems p ON p.id = a.problem_id
-  LEFT JOIN tasks t ON t.id = p.task_id LEFT JOIN attempt_verdicts v ON v.attempt_id = a.id
+  LEFT JOIN tasks t ON t.id = p.task_id JOIN attempt_verdicts v ON v.attempt_id = a.id
 WHERE a.attempt_no = 1;
 
 CREATE VIEW run_summary AS
@@ -146,14 +146,14 @@ SELECT e.rowid AS position, e.id, t.name AS task, coalesce(m.repo_id, m.local_pa
 FROM evals e JOIN tasks t ON t.id = e.task_id JOIN models m ON m.id = e.model_id
   LEFT JOIN adapters a ON a.id = e.adapter_id;
 
--- Reflections whose retry passed.
+-- Reflections whose retry passed. CROSS JOIN keeps SQLite going through reflections, so that the newest come first.
 CREATE VIEW winning_reflections AS
 SELECT f.id, f.text AS reflection, p.prompt, a.id AS attempt_id, a.text AS attempt, v.reason,
   b.id AS retry_id, b.text AS retry,
   g.train_run_id AS run_id, g.step, f.created_at
-FROM reflections f JOIN attempts b ON b.reflection_id = f.id
+FROM reflections f CROSS JOIN attempts b ON b.reflection_id = f.id
   JOIN attempt_verdicts w ON w.attempt_id = b.id AND w.verdict = 'pass'
-  JOIN attempts a ON a.id = f.attempt_id LEFT JOIN attempt_verdicts v ON v.attempt_id = a.id
+  JOIN attempts a ON a.id = f.attempt_id JOIN attempt_verdicts v ON v.attempt_id = a.id
   LEFT JOIN problems p ON p.id = a.problem_id LEFT JOIN rollout_groups g ON g.id = f.group_id;
 """
 

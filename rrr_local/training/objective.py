@@ -22,6 +22,9 @@ from enum import StrEnum
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating[Any]]
 
 
 class Advantage(StrEnum):
@@ -86,7 +89,7 @@ class GrpoObjective:
             return xp.minimum(ratio, self.cap)
         return xp.where(ratio <= self.cap, ratio, 0.0 * ratio)
 
-    def loss(self, logprobs: np.ndarray[Any, Any], sampler: Any, advantage: float, reference: Any | None) -> float:
+    def loss(self, logprobs: Array, sampler: Any, advantage: float, reference: Any | None) -> float:
         """Summed L_t of one reflection, for the record; (R,) arrays."""
         policy = -self.importance(np, logprobs, sampler) * advantage
         return float(policy.sum()) + (0.0 if reference is None else self.beta * float(k3(logprobs, reference).sum()))
@@ -97,17 +100,16 @@ class GrpoObjective:
         spread = _deviation(everything)
         return [tuple(self._of_group(np.asarray(group, dtype=np.float64), spread).tolist()) for group in rewards]
 
-    def _of_group(self, rewards: np.ndarray[Any, Any], batch_deviation: float) -> np.ndarray[Any, Any]:
-        centred = rewards - rewards.mean()
+    def _of_group(self, rewards: Array, batch_deviation: float) -> Array:
+        centred: Array = rewards - rewards.mean()
         match self.advantage:
-            case Advantage.CENTRE:
-                return centred
             case Advantage.GROUP:
-                return centred / (_deviation(rewards) + 1e-4)
+                centred = centred / (_deviation(rewards) + 1e-4)
             case Advantage.BATCH:
-                return centred / (batch_deviation + 1e-4)
+                centred = centred / (batch_deviation + 1e-4)
             case Advantage.MEAN:
-                return centred / rewards.mean() if rewards.mean() > 0 else centred
+                centred = centred / (rewards.mean() or 1.0)
+        return centred
 
     def weights(self, lengths: Sequence[Sequence[int]], limit: int) -> list[tuple[float, ...]]:
         """1 / N of each reflection, from the token counts of *all* groups of the step, dead ones too."""
@@ -121,10 +123,11 @@ class GrpoObjective:
                 return [tuple(1.0 / (count * n) for n in group) for group in lengths]
 
 
-def k3(logprobs: np.ndarray[Any, Any], reference: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def k3(logprobs: Array, reference: Array) -> Array:
     """Schulman's low-variance estimate of KL(policy || reference) per token, nats; never negative."""
     difference = reference - logprobs
-    return np.exp(difference) - difference - 1.0
+    estimate: Array = np.exp(difference) - difference - 1.0
+    return estimate
 
 
 def is_dead(rewards: Sequence[float]) -> bool:
@@ -132,5 +135,5 @@ def is_dead(rewards: Sequence[float]) -> bool:
     return max(rewards) - min(rewards) < 1e-6
 
 
-def _deviation(rewards: np.ndarray[Any, Any]) -> float:
+def _deviation(rewards: Array) -> float:
     return float(rewards.std(ddof=1)) if len(rewards) > 1 else 0.0

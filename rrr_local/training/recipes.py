@@ -62,9 +62,7 @@ class Recipe:
 
     @property
     def objective(self) -> GrpoObjective:
-        return GrpoObjective(
-            self.advantage, self.normaliser, self.correction, self.cap, self.beta, self.temperature
-        )
+        return GrpoObjective(self.advantage, self.normaliser, self.correction, self.cap, self.beta, self.temperature)
 
     def learning_rate_at(self, step: int) -> float:
         """The rate of a step, counted from 1."""

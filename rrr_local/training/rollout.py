@@ -1,4 +1,4 @@
-"""One step's experience: G reflections on each failure, a retry after each, and its verdict as the reward."""
+"""One step's experience: G reflections on each failure, and a retry after each whose verdict is the reward."""
 
 from __future__ import annotations
 
@@ -18,19 +18,13 @@ class Group:
     retries: tuple[Try, ...]
 
     @property
-    def rewards(self) -> tuple[float, ...]:
-        """1 where the retry passed, else 0, of the reflections whose verifier did not break."""
-        return tuple(score for retry in self.retries if (score := retry.verdict.score) is not None)
-
-    @property
-    def scorable(self) -> Group:
-        """The group without the reflections whose verifier broke: nothing is known about them."""
-        pairs = [(z, y) for z, y in zip(self.reflections, self.retries, strict=True) if y.verdict.score is not None]
-        return Group(self.failure, tuple(z for z, _ in pairs), tuple(y for _, y in pairs))
+    def rewards(self) -> tuple[float | None, ...]:
+        """Of each reflection: 1 when its retry passed, 0 when not, None when the verifier broke."""
+        return tuple(retry.verdict.score for retry in self.retries)
 
     @property
     def leaks(self) -> int:
-        """Reflections that hold the answer itself: what they teach is copying."""
+        """Rewarded reflections that hold the answer itself: what they teach is copying."""
         return sum(
             retry.verdict.passed and retry.verdict.answer is not None and retry.verdict.answer in reflection.text
             for reflection, retry in zip(self.reflections, self.retries, strict=True)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import pysqlite3 as driver
 import pytest
 from sqlite_utils import Database, Migrations
 
@@ -19,7 +20,6 @@ from rrr_local.store.sqlite import (
     WAL_SAFE_FROM,
     Connection,
     connect,
-    driver,
     explained,
     sqlite_version,
     transaction,
@@ -74,7 +74,7 @@ def test_a_deferred_transaction_fails_where_ours_does_not(lab: Lab) -> None:
         lab.run("meanwhile")
         with pytest.raises(driver.OperationalError) as caught:
             mine.execute("INSERT INTO settings VALUES ('a', 'b', 'c')")
-        assert caught.value.sqlite_errorname == "SQLITE_BUSY_SNAPSHOT"
+        assert caught.value.sqlite_errorname.startswith("SQLITE_BUSY"), "although nobody holds the lock"
         mine.execute("ROLLBACK")
         with transaction(mine):
             mine.execute("SELECT count(*) FROM settings").fetchall()
@@ -85,31 +85,30 @@ def test_a_deferred_transaction_fails_where_ours_does_not(lab: Lab) -> None:
 OPEN = """
 import sys
 from pathlib import Path
-from rrr_local.store import migrations
+from rrr_local.store import migrations  # now, so that the processes then start level
 from rrr_local.store.store import Store
 print("ready", flush=True)
-sys.stdin.readline()
-with Store.open(Path(sys.argv[1])) as store:
-    store.task("countdown", 1, "builtin", "arithmetic", "ab", {})
-    print(store.reader().execute("SELECT count(*) FROM tasks").fetchone()[0])
+for line in sys.stdin:
+    with Store.open(Path(line.strip())) as store:
+        store.task("countdown", 1, "builtin", "arithmetic", "ab", {})
+        print(store.reader().execute("SELECT count(*) FROM tasks").fetchone()[0], flush=True)
 """
 
 
-@pytest.mark.parametrize("round_", range(3))
-def test_four_processes_may_open_a_new_log_at_once(tmp_path: Path, round_: int) -> None:
-    path = tmp_path / f"{round_}.db"
+def test_four_processes_may_open_a_new_log_at_once(tmp_path: Path) -> None:
     children = [
-        subprocess.Popen([sys.executable, "-c", OPEN, path], stdin=-1, stdout=-1, stderr=-1, text=True)
-        for _ in range(4)
+        subprocess.Popen([sys.executable, "-c", OPEN], stdin=-1, stdout=-1, stderr=-1, text=True) for _ in range(4)
     ]
-    for child in children:
-        assert child.stdout is not None and child.stdout.readline() == "ready\n"
-    for child in children:
-        assert child.stdin is not None
-        child.stdin.write("go\n")
-        child.stdin.flush()
-    ended = [child.communicate() for child in children]
-    assert [(out, error) for out, error in ended] == [("1\n", "")] * 4
+    answers: list[list[str]] = [[child.stdout.readline() for child in children if child.stdout]]
+    for round_ in range(10):
+        for child in children:
+            assert child.stdin is not None
+            child.stdin.write(f"{tmp_path / str(round_)}.db\n")
+            child.stdin.flush()
+        answers.append([child.stdout.readline() for child in children if child.stdout])
+    errors = [child.communicate()[1] for child in children]
+    assert errors == [""] * 4
+    assert answers == [["ready\n"] * 4] + [["1\n"] * 4] * 10
     assert [child.returncode for child in children] == [0] * 4
 
 
@@ -142,6 +141,14 @@ def test_datasette_serves_the_log(lab: Lab) -> None:
 @pytest.mark.parametrize("view", ["attempt_verdicts", "episodes", "run_summary", "eval_summary", "winning_reflections"])
 def test_every_view_can_be_read(lab: Lab, view: str) -> None:
     lab.store.reader().execute(f"SELECT * FROM {view}").fetchall()
+
+
+@pytest.mark.parametrize("view", ["episodes", "winning_reflections"])
+def test_a_page_of_the_newest_does_not_read_the_whole_log(lab: Lab, view: str) -> None:
+    sql = f"EXPLAIN QUERY PLAN SELECT * FROM {view} WHERE id < 1000 ORDER BY id DESC LIMIT 50"
+    plan = " / ".join(row[3] for row in lab.store.reader().execute(sql))
+    assert "INTEGER PRIMARY KEY (rowid<?)" in plan
+    assert not [word for word in ("SCAN", "MATERIALIZE", "AUTOMATIC", "TEMP B-TREE") if word in plan], plan
 
 
 BAD = {

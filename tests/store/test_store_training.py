@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import pysqlite3 as driver
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -26,7 +27,6 @@ from rrr_local.store.records import (
     SessionKind,
     StepRecord,
 )
-from rrr_local.store.sqlite import driver
 
 from .samples import FAIL, Lab, attempt, episode, group
 

@@ -191,17 +191,20 @@ class MlxBackend:
     def save_adapter(self, folder: Path) -> None:
         if self._lora is None:
             raise ModelError("there is no adapter to save", "train one or load one first")
-        _save(folder / ADAPTER_FILE, dict(tree_flatten(self._model.trainable_parameters())))
+        _save(folder / ADAPTER_FILE, self._adapter_arrays())
         (folder / ADAPTER_CONFIG).write_text(mlxlm.lora_config_json(self._lora), encoding="utf-8")
+
+    def _adapter_arrays(self) -> dict[str, mx.array]:
+        return dict(tree_flatten(self._model.trainable_parameters()))
 
     def load_adapter(self, folder: Path) -> None:
         try:
             config = mlxlm.read_lora_config(folder)
-            weights = mx.load(str(folder / ADAPTER_FILE))
+            weights = _load_arrays(folder / ADAPTER_FILE)
         except (OSError, KeyError, ValueError, RuntimeError) as error:
             raise ModelError(f"no usable adapter in {folder} ({error})", "give the folder of a checkpoint") from error
         self.new_adapter(config, seed=0)
-        expected = {name: array.shape for name, array in tree_flatten(self._model.trainable_parameters())}
+        expected = {name: array.shape for name, array in self._adapter_arrays().items()}
         if expected != {name: array.shape for name, array in weights.items()}:
             raise ModelError(
                 f"the adapter in {folder} was made for another model", "choose the model it was trained on"
@@ -213,7 +216,7 @@ class MlxBackend:
         _save(folder / OPTIMIZER_FILE, dict(tree_flatten(self._optimizer.state)))
 
     def load_optimizer(self, folder: Path) -> None:
-        self._optimizer.state = tree_unflatten(list(mx.load(str(folder / OPTIMIZER_FILE)).items()))
+        self._optimizer.state = tree_unflatten(list(_load_arrays(folder / OPTIMIZER_FILE).items()))
 
     def peak_memory(self) -> int:
         peak = mx.get_peak_memory()
@@ -230,6 +233,12 @@ def _load(folder: Path) -> tuple[Any, Any, frozenset[int]]:
         raise ModelError(
             f"the model in {folder} cannot be loaded ({error})", "check that its files are complete"
         ) from error
+
+
+def _load_arrays(path: Path) -> dict[str, mx.array]:
+    arrays = mx.load(str(path))
+    assert isinstance(arrays, dict), "a safetensors file is a dictionary of arrays"
+    return arrays
 
 
 def _save(path: Path, arrays: dict[str, mx.array]) -> None:

@@ -114,17 +114,14 @@ class Decoder:
         """Sample one token for every live row; returns their positions."""
         logits = self._model(batch.last[:, None], cache=batch.caches)[:, -1, :]
         logprobs = log_softmax_at(logits, temperature or 1.0)
-        if temperature > 0:
-            chosen = _invert(logprobs, mx.array([row.draw() for row in batch.rows]))
-        else:
-            chosen = mx.argmax(logprobs, axis=-1)
+        chosen = mx.argmax(logprobs, axis=-1) if temperature == 0 else _invert(logprobs, batch.draws())
         picked = mx.take_along_axis(logprobs, chosen[:, None], axis=-1)[:, 0]
         mx.eval(chosen, picked)
         batch.last = chosen
         live = [i for i, row in enumerate(batch.rows) if row.finish is None]
-        tokens, values = chosen.tolist(), picked.tolist()
+        tokens, values = np.array(chosen), np.array(picked)
         for i in live:
-            batch.rows[i].append(tokens[i], values[i], self._stop)
+            batch.rows[i].append(int(tokens[i]), float(values[i]), self._stop)
         batch.live = sum(batch.rows[i].finish is None for i in live)
         return live
 
@@ -142,6 +139,10 @@ class _Batch:
         self.caches = caches or []
         self.last = last if last is not None else mx.array([], dtype=mx.uint32)
         self.live = len(self.rows)
+
+    def draws(self) -> mx.array:
+        """(B,) the next draw of each row."""
+        return mx.array([row.draw() for row in self.rows])
 
     def join(self, other: _Batch) -> None:
         """Take in another batch; this one must be compact."""

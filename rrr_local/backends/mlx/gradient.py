@@ -139,7 +139,8 @@ def _rows_logits(model: nn.Module, kv: list[mx.array], prefix: mx.array, rows: R
     """(G, R, V): row inputs are the prefix's last token, then the reflection without its last."""
     caches = [mlxlm.PrefixKV(keys, values) for keys, values in zip(kv[::2], kv[1::2], strict=True)]
     first = mx.broadcast_to(prefix[:, -1:], (rows.tokens.shape[0], 1))
-    return model(mx.concatenate([first, rows.tokens[:, :-1]], axis=1), cache=caches)
+    logits: mx.array = model(mx.concatenate([first, rows.tokens[:, :-1]], axis=1), cache=caches)
+    return logits
 
 
 def _rows_loss(

@@ -1,0 +1,108 @@
+"""Starting and resuming runs: the lock, the row in the log, the folder, and the trainer in between.
+
+job = create(...) or reopen(...)
+with training(job, ...) as trainer:        the run is locked and RUNNING
+    prepare(job, trainer, ...)             failures collected, or the newest checkpoint loaded
+    for record in trainer.run(): ...
+                                           DONE, STOPPED, or FAILED with its cause
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+
+from rrr_local import journal, paths
+from rrr_local.backends.base import Backend
+from rrr_local.errors import UsageError
+from rrr_local.loop import Loop
+from rrr_local.store import queries
+from rrr_local.store.records import RunRecord, RunStatus, SessionKind
+from rrr_local.store.store import Store
+from rrr_local.tasks.base import Task
+from rrr_local.training import checkpoint
+from rrr_local.training.lock import RunLock
+from rrr_local.training.recipes import Recipe, from_json
+from rrr_local.training.trainer import Job, Trainer, collect_for
+
+
+def create(
+    store: Store, registered: journal.Registered, backend: Backend, recipe: Recipe, seed: int, name: str | None = None
+) -> Job:
+    """A new run with a name of its own (`run-7` unless given)."""
+    name = name or f"run-{queries.counts(store.reader()).runs + 1}"
+    run_id = store.create_run(
+        RunRecord(
+            name=name,
+            model_id=registered.model_id,
+            task_id=registered.task_id,
+            backend=backend.name,
+            seed=seed,
+            config=recipe.to_json(),
+            total_steps=recipe.steps,
+            env=_environment(),
+        )
+    )
+    return _job(store, registered, run_id, name, recipe, seed)
+
+
+def reopen(store: Store, registered: journal.Registered, name: str) -> Job:
+    """A run that exists. Raises `NotFoundError`; `UsageError` when it was made with another model or task."""
+    found = queries.run(store.reader(), name)
+    if (found.model_id, found.task_id) != (registered.model_id, registered.task_id):
+        raise UsageError(f"{name} was trained on another model or task", "give the ones it started with")
+    return _job(store, registered, found.summary.id, found.summary.name, from_json(found.config), found.seed)
+
+
+@contextmanager
+def training(job: Job, backend: Backend, task: Task, store: Store) -> Iterator[Trainer]:
+    """Hold the run while the block trains it; its status in the log is right however the block ends.
+
+    Raises `BusyError` when another process holds it.
+    """
+    with RunLock(job.folder):
+        store.update_run(job.run_id, status=RunStatus.RUNNING, pid=os.getpid(), host=socket.gethostname(), error=None)
+        trainer = Trainer(job, backend, task, store)
+        try:
+            yield trainer
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            store.update_run(job.run_id, status=RunStatus.STOPPED)
+            raise
+        except BaseException as error:
+            store.update_run(job.run_id, status=RunStatus.FAILED, error=str(error))
+            raise
+        finished = trainer.step >= job.recipe.steps
+        store.update_run(job.run_id, status=RunStatus.DONE if finished else RunStatus.STOPPED)
+        store.end_session(job.session_id)
+
+
+def prepare(job: Job, trainer: Trainer, loop: Loop, store: Store, failures_session: str | None = None) -> str | None:
+    """Bring a run to where it can train: its newest checkpoint, or fresh failures and a fresh adapter.
+
+    Returns a notice for a person where damaged checkpoints had to be passed over. To be called inside `training`.
+    """
+    found = checkpoint.recover(job.folder)
+    if found.checkpoint is not None:
+        store.rewind_run(job.run_id, found.checkpoint.step)
+        trainer.resume(found.checkpoint)
+    else:
+        trainer.begin(failures_session or collect_for(job, loop, store, step=0))
+    return found.notice
+
+
+def _job(store: Store, registered: journal.Registered, run_id: str, name: str, recipe: Recipe, seed: int) -> Job:
+    session = store.start_session(
+        SessionKind.TRAIN, model_id=registered.model_id, task_id=registered.task_id, train_run_id=run_id
+    )
+    folder = paths.runs_folder() / name
+    return Job(run_id, name, folder, paths.data_folder(), recipe, seed, registered, session)
+
+
+def _environment() -> dict[str, str]:
+    """What computed: for the record, and to explain a difference between two machines."""
+    packages = {name: version(name) for name in ("rrr-local", "numpy")}
+    return {"python": platform.python_version(), "platform": platform.platform(), **packages}
