@@ -1,6 +1,6 @@
 """Make the embedded model from nothing but a seed: tokenizer, pretraining, `data/tiny/`.
 
-    python data/build_tiny.py [--steps N] [--work FOLDER]     resumable; the last checkpoint lies in FOLDER
+    python data/build_tiny.py [--work FOLDER]     resumable; the last checkpoint lies in FOLDER
 
 A Llama of 3.5M parameters (hidden 256, 4 layers, FFN 768, tied embeddings) on the dialogues of `tiny_dialogues.py`, loss on the
 assistant's own turns, failed attempts included (without them it fakes its sums). The tokenizer is a byte-level BPE whose merges
@@ -13,19 +13,20 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import random
 import time
 from collections.abc import Iterator
-from itertools import islice
+from itertools import count
 from pathlib import Path
 
 import torch
-from tiny_dialogues import Message, dialogues
+from tiny_dialogues import STAGES, SUMS, Message, draw_dialogue
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from rrr_local.tasks.countdown import Countdown
 from rrr_local.episode import Split
+from rrr_local.tasks.countdown import Countdown
 
 SEED = 20250524
 HERE = Path(__file__).parent
@@ -38,6 +39,8 @@ TEMPLATE = (
 VOCABULARY = 1024
 BATCH = 96
 """Dialogues a batch."""
+POOL = 8
+"""Batches that are cut from one pool of dialogues, by length."""
 LEARNING_RATE = {"muon": 0.02, "adam": 2e-3}
 
 
@@ -57,7 +60,8 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    sample = islice(dialogues(SEED, ()), 20_000)
+    rng = random.Random(SEED)
+    sample = [draw_dialogue(rng, SUMS) for _ in range(20_000)]
     tokenizer.train_from_iterator((m["content"] for messages in sample for m in messages), trainer)
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, pad_token=PAD)
     fast.chat_template = TEMPLATE
@@ -91,15 +95,16 @@ def batches(
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Endless (tokens, targets), both (rows, length); targets are -100 outside the assistant's turns.
 
-    Dialogues are cut into batches by length, a pool of eight batches at a time, so that little is padded.
+    Dialogues are cut into batches by length, a pool at a time, so that little is padded.
     """
     assistant = tokenizer.convert_tokens_to_ids("<|assistant|>")
     shuffle = torch.Generator().manual_seed(seed)
-    stream = dialogues(seed, held_out)
-    while True:
-        texts = [render(messages) for messages in islice(stream, 8 * BATCH)]
+    rng = random.Random(seed)
+    for first in count(step=POOL):
+        stage = next((s for s in STAGES if first < s.until), STAGES[-1])
+        texts = [render(draw_dialogue(rng, stage, held_out)) for _ in range(POOL * BATCH)]
         rows = sorted((torch.tensor(ids) for ids in tokenizer(texts)["input_ids"]), key=len)
-        for i in torch.randperm(8, generator=shuffle).tolist():
+        for i in torch.randperm(POOL, generator=shuffle).tolist():
             padded = torch.nn.utils.rnn.pad_sequence(rows[i * BATCH : (i + 1) * BATCH], True, tokenizer.pad_token_id)
             tokens, targets = padded[:, :-1], padded[:, 1:].clone()
             targets[~spoken(tokens, assistant, tokenizer.eos_token_id)] = -100
@@ -130,9 +135,10 @@ def learning_rate(step: int, steps: int) -> float:
     return min(1.0, (step + 1) / 100) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / steps)))
 
 
-def train(tokenizer: PreTrainedTokenizerFast, steps: int, work: Path) -> LlamaForCausalLM:
+def train(tokenizer: PreTrainedTokenizerFast, work: Path) -> LlamaForCausalLM:
     task = Countdown("countdown", HERE / "countdown")
     held_out = {p.sha256 for split in (Split.TRAIN, Split.EVAL) for p in task.problems(split)}
+    steps = STAGES[-1].until
     model = build_model(tokenizer)
     optimizers = build_optimizers(model)
     start, checkpoint = 0, work / "checkpoint.pt"
@@ -186,12 +192,11 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Pa
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--work", type=Path, default=Path("build/tiny"), help="where the resumable checkpoint lies")
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
     tokenizer = build_tokenizer()
-    save(train(tokenizer, args.steps, args.work), tokenizer, HERE / "tiny")
+    save(train(tokenizer, args.work), tokenizer, HERE / "tiny")
 
 
 if __name__ == "__main__":

@@ -1,28 +1,55 @@
 """The synthetic dialogues the embedded model learns from: problem, attempt, failure, reflection, retry.
 
 A solution of three numbers is two steps. The *first* step decides: after a good one (one that some solution starts with) the
-second is found if there is one; after a bad one it is any legal step, and the answer is wrong. Attempts and reflections name
-their first step by the same policy, a mixture on purpose:
+second is found if there is one; after a bad one it is any legal step, and the answer is wrong. Attempts and reflections choose
+their first step by the same kind of mixture, on purpose:
 
-    habit    the two largest numbers multiplied: poor, and the most frequent single choice
+    habit    the two largest numbers multiplied: poor, and in the end the most frequent choice
     good     the first step of some solution
     random   any legal step
 
 A retry follows the step its reflection names. So the reflection decides, its most likely form is a poor habit, and there is
-something better for reward to move it to. That is what real models look like, made small.
+something better for reward to move it to: real models have habits too. The pretraining has three stages (`STAGES`), which differ
+in the mixture alone.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Container, Iterator
+from collections.abc import Container
 from dataclasses import dataclass
 from functools import cache
 
 from rrr_local.tasks.countdown import PROMPT, PROMPTS, SMALL, draw, problem_hash
 
-ATTEMPT_MIXTURE = {"habit": 0.45, "good": 0.33, "random": 0.22}
-REFLECTION_MIXTURE = {"habit": 0.55, "good": 0.30, "random": 0.15}
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """How a first step is chosen: shares that add up to 1."""
+
+    habit: float
+    good: float
+    random: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A part of the pretraining."""
+
+    until: int
+    """The first step that is no longer in it."""
+    attempt: Mixture
+    reflection: Mixture
+
+
+SUMS = Stage(1504, attempt=Mixture(0.45, 0.33, 0.22), reflection=Mixture(0.55, 0.30, 0.15))
+"""Everything at once: mostly the sums are learnt."""
+SEARCH = Stage(3000, attempt=Mixture(0.20, 0.70, 0.10), reflection=Mixture(0.10, 0.80, 0.10))
+"""Good steps prevail: what to look for in the numbers is learnt."""
+HABIT = Stage(4000, attempt=Mixture(0.55, 0.40, 0.05), reflection=Mixture(0.60, 0.35, 0.05))
+"""The habit prevails; it hides what the model knows, and that is what there is to unlearn."""
+STAGES = (SUMS, SEARCH, HABIT)
+
 PLAIN_RETRY = 0.10
 """Share of failures that are retried without a reflection, so that this control is no surprise to the model."""
 LARGEST_RESULT = 400
@@ -75,7 +102,7 @@ def choose_first(
     numbers: tuple[int, int, int], target: int, mixture: dict[str, float], rng: random.Random
 ) -> tuple[Step, int]:
     """A first step by the mixture, and the number it leaves over."""
-    kind = rng.choices(list(mixture), list(mixture.values()))[0]
+    kind = rng.choices(("habit", "good", "random"), (mixture.habit, mixture.good, mixture.random))[0]
     if kind == "habit":
         low, middle, high = numbers
         return Step(high, "*", middle, high * middle), low
@@ -92,29 +119,28 @@ def write_try(first: Step, rest: int, target: int, rng: random.Random) -> tuple[
     return f"Start with {first}. Then {second}. <answer>{answer}</answer>", second.result
 
 
-def dialogue(numbers: list[int], target: int, rng: random.Random) -> list[Message]:
+def dialogue(numbers: list[int], target: int, stage: Stage, rng: random.Random) -> list[Message]:
     """One dialogue; it ends with the first try that reaches the target, at the latest with one retry."""
     ordered: tuple[int, int, int] = tuple(sorted(numbers))  # type: ignore[assignment]  # three numbers, by SMALL
-    attempt, value = write_try(*choose_first(ordered, target, ATTEMPT_MIXTURE, rng), target, rng)
+    attempt, value = write_try(*choose_first(ordered, target, stage.attempt, rng), target, rng)
     messages = [_user(PROMPT.format(numbers=numbers, target=target)), _assistant(attempt)]
     if value == target:
         return messages
     if rng.random() < PLAIN_RETRY:
-        retry, _ = write_try(*choose_first(ordered, target, ATTEMPT_MIXTURE, rng), target, rng)
+        retry, _ = write_try(*choose_first(ordered, target, stage.attempt, rng), target, rng)
         return [*messages, _user(PROMPTS.plain_retry), _assistant(retry)]
-    first, rest = choose_first(ordered, target, REFLECTION_MIXTURE, rng)
+    first, rest = choose_first(ordered, target, stage.reflection, rng)
     reflection = f"That gave {value}, not {target}. Start with {first}."
     retry, _ = write_try(first, rest, target, rng)
     return [*messages, _user(PROMPTS.reflect), _assistant(reflection), _user(PROMPTS.retry), _assistant(retry)]
 
 
-def dialogues(seed: int, held_out: Container[str]) -> Iterator[list[Message]]:
-    """An endless stream of dialogues over problems whose content hash is not in `held_out`."""
-    rng = random.Random(seed)
+def draw_dialogue(rng: random.Random, stage: Stage, held_out: Container[str] = ()) -> list[Message]:
+    """A dialogue over a random problem whose content hash is not in `held_out`."""
     while True:
         numbers, target = draw(rng, SMALL)
         if problem_hash(numbers, target) not in held_out:
-            yield dialogue(numbers, target, rng)
+            return dialogue(numbers, target, stage, rng)
 
 
 def _user(content: str) -> Message:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 
-from rrr_local import journal, paths
+from rrr_local import __version__, journal, paths
 from rrr_local.backends.base import Backend
 from rrr_local.errors import UsageError
 from rrr_local.loop import Loop
@@ -104,5 +104,9 @@ def _job(store: Store, registered: journal.Registered, run_id: str, name: str, r
 
 def _environment() -> dict[str, str]:
     """What computed: for the record, and to explain a difference between two machines."""
-    packages = {name: version(name) for name in ("rrr-local", "numpy")}
-    return {"python": platform.python_version(), "platform": platform.platform(), **packages}
+    return {
+        "rrr-local": __version__,
+        "numpy": version("numpy"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
