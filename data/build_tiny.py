@@ -91,9 +91,9 @@ def render(messages: list[Message]) -> str:
 
 
 def batches(
-    tokenizer: PreTrainedTokenizerFast, seed: int, held_out: set[str]
+    tokenizer: PreTrainedTokenizerFast, seed: int, held_out: set[str], start: int
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Endless (tokens, targets), both (rows, length); targets are -100 outside the assistant's turns.
+    """Endless (tokens, targets) from batch `start` on, both (rows, length); targets are -100 outside the assistant's turns.
 
     Dialogues are cut into batches by length, a pool at a time, so that little is padded.
     """
@@ -103,8 +103,11 @@ def batches(
     for first in count(step=POOL):
         stage = next((s for s in STAGES if first < s.until), STAGES[-1])
         texts = [render(draw_dialogue(rng, stage, held_out)) for _ in range(POOL * BATCH)]
+        order = torch.randperm(POOL, generator=shuffle).tolist()
+        if first + POOL <= start:
+            continue
         rows = sorted((torch.tensor(ids) for ids in tokenizer(texts)["input_ids"]), key=len)
-        for i in torch.randperm(POOL, generator=shuffle).tolist():
+        for i in order[max(0, start - first) :]:
             padded = torch.nn.utils.rnn.pad_sequence(rows[i * BATCH : (i + 1) * BATCH], True, tokenizer.pad_token_id)
             tokens, targets = padded[:, :-1], padded[:, 1:].clone()
             targets[~spoken(tokens, assistant, tokenizer.eos_token_id)] = -100
@@ -151,12 +154,9 @@ def train(tokenizer: PreTrainedTokenizerFast, work: Path) -> LlamaForCausalLM:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model.to(device).train()
     began, seen = time.time(), 0
-    stream = batches(tokenizer, SEED, held_out)
-    for step, (tokens, targets) in enumerate(stream):
+    for step, (tokens, targets) in enumerate(batches(tokenizer, SEED, held_out, start), start):
         if step == steps:
             return model
-        if step < start:
-            continue
         for optimizer, kind in zip(optimizers, ("muon", "adam"), strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = LEARNING_RATE[kind] * learning_rate(step, steps)
@@ -174,7 +174,7 @@ def train(tokenizer: PreTrainedTokenizerFast, work: Path) -> LlamaForCausalLM:
                 json.dumps({"step": step, "loss": round(loss.item(), 4), "tok_s": round(seen / (time.time() - began))}),
                 flush=True,
             )
-        if step % 500 == 499:
+        if step % 250 == 249:
             saved = {"step": step + 1, "model": model.state_dict(), "optimizers": [o.state_dict() for o in optimizers]}
             torch.save(saved, checkpoint.with_suffix(".tmp"))
             checkpoint.with_suffix(".tmp").replace(checkpoint)

@@ -47,7 +47,7 @@ def kind(problem: Problem, text: str) -> str:
     step = next(iter(written_steps(text)), None)
     if step is None:
         return "none"
-    if any(step == good for good, _ in good_first_steps((low, middle, high), problem.info["target"])):  # type: ignore[arg-type]
+    if any(step == good for good, _ in good_first_steps((low, middle, high), problem.info["target"])):
         return "good"
     if (step.left, step.operation, step.right) == (high, "*", middle):
         return "habit"

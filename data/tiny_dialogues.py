@@ -9,7 +9,7 @@ their first step by the same kind of mixture, on purpose:
     random   any legal step
 
 A retry follows the step its reflection names. So the reflection decides, its most likely form is a poor habit, and there is
-something better for reward to move it to: real models have habits too. The pretraining has three stages (`STAGES`), which differ
+something better for reward to move it to: real models have habits too. The pretraining has four stages (`STAGES`), which differ
 in the mixture alone.
 """
 
@@ -44,11 +44,13 @@ class Stage:
 
 SUMS = Stage(1504, attempt=Mixture(0.45, 0.33, 0.22), reflection=Mixture(0.55, 0.30, 0.15))
 """Everything at once: mostly the sums are learnt."""
-SEARCH = Stage(3000, attempt=Mixture(0.20, 0.70, 0.10), reflection=Mixture(0.10, 0.80, 0.10))
-"""Good steps prevail: what to look for in the numbers is learnt."""
-HABIT = Stage(4000, attempt=Mixture(0.55, 0.40, 0.05), reflection=Mixture(0.60, 0.35, 0.05))
+SEARCH = Stage(1752, attempt=Mixture(0.20, 0.70, 0.10), reflection=Mixture(0.10, 0.80, 0.10))
+"""Good steps prevail: what to look for in the numbers is learnt, in attempts."""
+REFLECT = Stage(2504, attempt=Mixture(0.50, 0.40, 0.10), reflection=Mixture(0.10, 0.80, 0.10))
+"""The same in reflections: more attempts fail, so there are more of them."""
+HABIT = Stage(3104, attempt=Mixture(0.55, 0.40, 0.05), reflection=Mixture(0.60, 0.35, 0.05))
 """The habit prevails; it hides what the model knows, and that is what there is to unlearn."""
-STAGES = (SUMS, SEARCH, HABIT)
+STAGES = (SUMS, SEARCH, REFLECT, HABIT)
 
 PLAIN_RETRY = 0.10
 """Share of failures that are retried without a reflection, so that this control is no surprise to the model."""
@@ -98,9 +100,7 @@ def good_first_steps(numbers: tuple[int, int, int], target: int) -> tuple[tuple[
     )
 
 
-def choose_first(
-    numbers: tuple[int, int, int], target: int, mixture: dict[str, float], rng: random.Random
-) -> tuple[Step, int]:
+def choose_first(numbers: tuple[int, int, int], target: int, mixture: Mixture, rng: random.Random) -> tuple[Step, int]:
     """A first step by the mixture, and the number it leaves over."""
     kind = rng.choices(("habit", "good", "random"), (mixture.habit, mixture.good, mixture.random))[0]
     if kind == "habit":

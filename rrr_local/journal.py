@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rrr_local.episode import FinishReason, Node, Problem, Span, Verdict
@@ -15,7 +14,7 @@ from rrr_local.models.find import Model
 from rrr_local.store.queries import Failure
 from rrr_local.store.records import EpisodeRecord, ModelRecord, ReflectionRecord, TryRecord, pack_ids
 from rrr_local.store.store import Store
-from rrr_local.tasks.base import Task
+from rrr_local.tasks.base import Task, content_hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +28,9 @@ class Registered:
 def register(store: Store, model: Model, task: Task) -> Registered:
     """Note the model and the task in the log, once each."""
     record = ModelRecord("safetensors", local_path=str(model.folder), files_sha256=model.sha256, size_bytes=model.size)
-    source = inspect.getsource(inspect.getmodule(type(task)) or type(task))
-    verifier = hashlib.sha256(source.encode()).hexdigest()
     kind = type(task).__name__
+    # Bundled verifiers are identified by the task's version, which changes with them; the prompts are part of it.
+    verifier = content_hash([kind, task.version, asdict(task.prompts)])
     return Registered(store.model(record), store.task(task.name, task.version, kind, kind, verifier, {}))
 
 
