@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 
 from rrr_local.episode import Split
@@ -48,8 +48,8 @@ class Result:
     """By stage."""
 
 
-def demo(bench: Workbench, recipe: Recipe, seed: int, problems: int = PROBLEMS) -> Iterator[Progress | Result]:
-    """Yield progress, and the result last."""
+def demo(bench: Workbench, recipe: Recipe, seed: int, problems: int = PROBLEMS) -> Generator[Progress | Result]:
+    """Yield progress, and the result last. Closing it stops the run at a step boundary, with a checkpoint."""
     seconds: dict[str, float] = {}
     started = time.perf_counter()
     before = yield from _measure(bench, "before", seed, problems)
@@ -59,9 +59,14 @@ def demo(bench: Workbench, recipe: Recipe, seed: int, problems: int = PROBLEMS) 
         yield Progress("collect", 0, 1)
         loop = Loop(bench.backend, bench.task, recipe.temperature, recipe.limits)
         run.prepare(job, trainer, loop, bench.store)
+        yield Progress("collect", 1, 1)
         seconds["collect"], started = time.perf_counter() - started, time.perf_counter()
-        for record in trainer.run():
-            yield Progress("train", record.step, recipe.steps, record)
+        try:
+            for record in trainer.run():
+                yield Progress("train", record.step, recipe.steps, record)
+        except GeneratorExit:
+            trainer.save()  # stopped between two steps: the run can go on from here
+            raise
     seconds["train"], started = time.perf_counter() - started, time.perf_counter()
     after = yield from _measure(bench, "after", seed, problems)
     seconds["after"] = time.perf_counter() - started

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from rrr_local.errors import NotFoundError
 from rrr_local.loop import Limits
 from rrr_local.models.find import Model, find_model
 from rrr_local.store import queries
+from rrr_local.store.ids import ulid
+from rrr_local.store.records import AdapterKind, AdapterRecord
 from rrr_local.store.store import Store
 from rrr_local.tasks.base import Task
 from rrr_local.tasks.find import find_task
@@ -30,6 +33,8 @@ class Workbench:
     task: Task
     backend: Backend
     registered: journal.Registered
+    adapter_id: int | None
+    """The log's id of the adapter the model carries; None for the bare model."""
 
     @property
     def limits(self) -> Limits:
@@ -51,7 +56,23 @@ def workbench(
         loaded = open_backend(backend, found_model)
         if folder is not None:
             loaded.load_adapter(folder)
-        yield Workbench(store, found_model, found_task, loaded, journal.register(store, found_model, found_task))
+        registered = journal.register(store, found_model, found_task)
+        adapter_id = None if folder is None else _adapter_id(store, registered.model_id, folder)
+        yield Workbench(store, found_model, found_task, loaded, registered, adapter_id)
+
+
+def _adapter_id(store: Store, model_id: int, folder: Path) -> int:
+    """The log's id of the adapter in a folder; one that no run here made is noted as imported."""
+    sealed = folder / checkpoint.MANIFEST
+    content = sealed if sealed.is_file() else folder / checkpoint.FILLED_IN[0]
+    sha256 = hashlib.sha256(content.read_bytes()).hexdigest()
+    inside = folder.is_relative_to(paths.data_folder())
+    path = journal.relative(folder, paths.data_folder()) if inside else str(folder)
+    known = queries.adapter_id(store.reader(), path, sha256)
+    if known is not None:
+        return known
+    name = f"{folder.name}-{sha256[:8]}-{ulid()}"
+    return store.add_adapter(AdapterRecord(name, model_id, path, sha256, AdapterKind.IMPORTED))
 
 
 def adapter_folder(store: Store, name: str) -> Path:

@@ -14,9 +14,11 @@ ROOT = Path(__file__).parent.parent
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("tui",),
     ("rrr_local.cli", "rrr_local.__main__"),
-    ("rrr_local.engine",),
+    ("rrr_local.engine", "rrr_local.demo"),
+    ("rrr_local.workbench",),
     ("rrr_local.training",),
     ("rrr_local.evaluation",),
+    ("rrr_local.journal",),
     ("rrr_local.loop",),
     ("rrr_local.backends",),
     ("rrr_local.models",),

@@ -23,7 +23,8 @@ class Model:
 
     @property
     def embedded(self) -> bool:
-        return self.name == EMBEDDED
+        """Whether this is the model that ships with the package."""
+        return self.folder == bundled(EMBEDDED).resolve()
 
     @cached_property
     def _files(self) -> list[Path]:
@@ -47,7 +48,7 @@ class Model:
 def find_model(name: str) -> Model:
     """The embedded model (`tiny`) or the model in a folder. Raises `ModelError` when there is none."""
     if name == EMBEDDED:
-        return Model(EMBEDDED, bundled("tiny").resolve())
+        return Model(EMBEDDED, bundled(EMBEDDED).resolve())
     folder = Path(name).expanduser().resolve()
     if not folder.is_dir():
         raise ModelError(f"there is no model folder {name}", f"give a folder, or {EMBEDDED!r} for the embedded model")

@@ -205,6 +205,12 @@ def eval_pairs(connection: Connection, before: str, after: str) -> list[EvalPair
     return [EvalPair(row[0], row[1], *map(_flag, row[2:])) for row in fetch(connection, sql, before, after)]
 
 
+def adapter_id(connection: Connection, path: str, sha256: str) -> int | None:
+    """The adapter that is in this folder with this content; None when the log has none."""
+    found = fetch(connection, "SELECT id FROM adapters WHERE path = ? AND sha256 = ? ORDER BY id DESC", path, sha256)
+    return int(found[0][0]) if found else None
+
+
 def counts(connection: Connection) -> Counts:
     """How much is in the log."""
     tables = ("sessions", "problems", "attempts", "reflections", "train_runs", "adapters", "evals")

@@ -1,4 +1,4 @@
-"""Tasks by name: the ones that ship, and Countdown problems in a person's own file."""
+"""Tasks by name: the ones that ship, a person's own question, and Countdown problems in a person's own folder."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from rrr_local.errors import NotFoundError
 from rrr_local.paths import bundled
 from rrr_local.tasks.base import Task
 from rrr_local.tasks.countdown import Countdown
+from rrr_local.tasks.question import NAME, Question
 
 BUNDLED = {
     "countdown": "3 numbers up to 20, targets to 100; what the embedded model was made for",
@@ -23,6 +24,8 @@ def find_task(name: str) -> Task:
     """
     if name in BUNDLED:
         return Countdown(name, bundled(name))
+    if name == NAME:
+        return Question()
     folder = Path(name).expanduser().resolve()
     missing = next((f for f in ("train.jsonl", "eval.jsonl") if not (folder / f).is_file()), None)
     if missing is not None:

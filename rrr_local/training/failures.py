@@ -53,8 +53,12 @@ def collect(
     ids = journal.log_problems(store, registered.task_id, problems)
     attempts = failures = 0
     for sample in range(attempts_per_problem):
-        for start in range(0, len(problems), loop.backend.width):
-            tries = loop.attempt(problems[start : start + loop.backend.width], seed, sample=sample, keep=False)
+        start = 0
+        while start < len(problems):
+            # Twice what is missing: at a pass rate of a half that is enough, and a small collection stays small.
+            size = min(loop.backend.width, 2 * (wanted - failures))
+            tries = loop.attempt(problems[start : start + size], seed, sample=sample, keep=False)
+            start += size
             store.log_episodes(session, [journal.episode_record(ids[t.problem.sha256], t) for t in tries])
             attempts += len(tries)
             failures += sum(is_failure(t) for t in tries)

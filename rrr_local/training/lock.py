@@ -34,7 +34,7 @@ class RunLock:
             os.close(descriptor)
             name = self._run_folder.name
             raise BusyError(
-                f"run {name} is held by process {pid or '?'}", f"wait for it, or stop it with `rrr train stop {name}`"
+                f"run {name} is held by process {pid or '?'}", f"wait for it, or stop it with `rrr runs stop {name}`"
             )
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)

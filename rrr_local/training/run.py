@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import platform
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 
@@ -25,6 +25,7 @@ from rrr_local.store.records import RunRecord, RunStatus, SessionKind
 from rrr_local.store.store import Store
 from rrr_local.tasks.base import Task
 from rrr_local.training import checkpoint
+from rrr_local.training.failures import Progress
 from rrr_local.training.lock import RunLock
 from rrr_local.training.recipes import Recipe, from_json
 from rrr_local.training.trainer import Job, Trainer, collect_for
@@ -80,17 +81,25 @@ def training(job: Job, backend: Backend, task: Task, store: Store) -> Iterator[T
         store.end_session(job.session_id)
 
 
-def prepare(job: Job, trainer: Trainer, loop: Loop, store: Store, failures_session: str | None = None) -> str | None:
+def prepare(
+    job: Job,
+    trainer: Trainer,
+    loop: Loop,
+    store: Store,
+    failures_session: str | None = None,
+    collected: Callable[[Progress], None] = lambda progress: None,
+) -> str | None:
     """Bring a run to where it can train: its newest checkpoint, or fresh failures and a fresh adapter.
 
-    Returns a notice for a person where damaged checkpoints had to be passed over. To be called inside `training`.
+    `collected` is told how far collecting is. Returns a notice for a person where damaged checkpoints had to be passed over. To be
+    called inside `training`.
     """
     found = checkpoint.recover(job.folder)
     if found.checkpoint is not None:
         store.rewind_run(job.run_id, found.checkpoint.step)
         trainer.resume(found.checkpoint)
     else:
-        trainer.begin(failures_session or collect_for(job, loop, store, step=0))
+        trainer.begin(failures_session or collect_for(job, loop, store, 0, collected))
     return found.notice
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -194,7 +194,13 @@ def _group_record(failure: LoggedFailure, credited: Credit) -> GroupRecord:
     )
 
 
-def collect_for(job: Job, loop: Loop, store: Store, step: int) -> str:
+def collect_for(
+    job: Job,
+    loop: Loop,
+    store: Store,
+    step: int,
+    collected: Callable[[failures.Progress], None] = lambda progress: None,
+) -> str:
     """Collect a run's failures with the adapter as it is after `step`; returns the session that holds them."""
     recipe, session = job.recipe, ""
     for progress in failures.collect(
@@ -208,4 +214,5 @@ def collect_for(job: Job, loop: Loop, store: Store, step: int) -> str:
         run_id=job.run_id,
     ):
         session = progress.session_id
+        collected(progress)
     return session

@@ -47,7 +47,7 @@ def test_a_second_process_is_refused_and_told_who_holds_the_run(tmp_path: Path) 
             RunLock(tmp_path / "run-1"),
         ):
             pytest.fail("two holders")
-        assert "rrr train stop run-1" in caught.value.way_out
+        assert "rrr runs stop run-1" in caught.value.way_out
 
 
 def test_the_lock_is_free_after_its_block(tmp_path: Path) -> None:

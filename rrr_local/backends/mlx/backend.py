@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 import mlx.core as mx
 import mlx.optimizers as optim
+from huggingface_hub.errors import StrictDataclassError
 from mlx.utils import tree_flatten, tree_map, tree_unflatten
 
 from rrr_local.backends.base import (
@@ -169,24 +170,13 @@ class MlxBackend:
 
     def new_adapter(self, config: LoraConfig, seed: int) -> None:
         self.forget()
-        if self._lora is None:
-            mx.random.seed(seed)
-            mlxlm.attach_lora(self._model, config)
-        elif self._lora == config:
-            self._reset_lora(seed)
-        else:
-            raise ModelError(f"the model already carries an adapter of rank {self._lora.rank}", "load the model again")
+        if self._lora is not None:
+            mlxlm.detach_lora(self._model)
+        mx.random.seed(seed)
+        mlxlm.attach_lora(self._model, config)
         self._lora = config
         self._optimizer = optim.Adam(learning_rate=0.0, bias_correction=True)
         mx.eval(self._model.parameters())
-
-    def _reset_lora(self, seed: int) -> None:
-        """A fresh adapter in place of the attached one (attaching twice would nest)."""
-        mx.random.seed(seed)
-        for module in mlxlm.lora_modules(self._model):
-            bound = 1 / module.lora_a.shape[0] ** 0.5
-            module.lora_a = mx.random.uniform(-bound, bound, module.lora_a.shape)
-            module.lora_b = mx.zeros_like(module.lora_b)
 
     def save_adapter(self, folder: Path) -> None:
         if self._lora is None:
@@ -201,7 +191,7 @@ class MlxBackend:
         try:
             config = mlxlm.read_lora_config(folder)
             weights = _load_arrays(folder / ADAPTER_FILE)
-        except (OSError, KeyError, ValueError, RuntimeError) as error:
+        except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
             raise ModelError(f"no usable adapter in {folder} ({error})", "give the folder of a checkpoint") from error
         self.new_adapter(config, seed=0)
         expected = {name: array.shape for name, array in self._adapter_arrays().items()}
@@ -229,9 +219,10 @@ def _load(folder: Path) -> tuple[Any, Any, frozenset[int]]:
         raise ModelError(f"no model in {folder}", "give a folder with config.json, *.safetensors and a tokenizer")
     try:
         return mlxlm.load(folder.resolve())
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, StrictDataclassError) as error:
+        reason = str(error).partition("\n")[0]
         raise ModelError(
-            f"the model in {folder} cannot be loaded ({error})", "check that its files are complete"
+            f"the model in {folder} cannot be loaded ({reason})", "check that its files are complete"
         ) from error
 
 
@@ -243,6 +234,6 @@ def _load_arrays(path: Path) -> dict[str, mx.array]:
 
 def _save(path: Path, arrays: dict[str, mx.array]) -> None:
     try:
-        mx.save_safetensors(str(path), arrays)
+        mx.save_safetensors(str(path), dict(sorted(arrays.items())))  # equal contents give equal files
     except RuntimeError as error:
         raise ResourceError(f"cannot write {path.name} ({error})", "free some disk space and resume") from error

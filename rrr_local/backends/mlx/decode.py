@@ -89,9 +89,10 @@ class Decoder:
         waiting = deque(_fit(forks, self.width))
         batch = _Batch()
         while waiting or batch.live:
-            if waiting and batch.live <= self.width // 2:
+            room = self.width - batch.live
+            if waiting and room >= max(len(waiting[0].rows), (self.width + 1) // 2):
                 batch.compact()
-                batch.join(self._prefill(_take(waiting, self.width - batch.live)))
+                batch.join(self._prefill(_take(waiting, room)))
             elif batch.live <= COMPACT_BELOW * len(batch.rows):
                 batch.compact()
             grown = self._step(batch, temperature)

@@ -13,7 +13,7 @@ import mlx.core as mx
 import mlx.nn as nn
 from mlx_lm.models.cache import BatchKVCache, ConcatenateKVCache, create_attention_mask, make_prompt_cache
 from mlx_lm.tokenizer_utils import load as load_tokenizer_wrapper
-from mlx_lm.tuner.utils import linear_to_lora_layers
+from mlx_lm.tuner.utils import linear_to_lora_layers, remove_lora_layers
 from mlx_lm.utils import load_model
 
 from rrr_local.backends.base import LoraConfig
@@ -23,6 +23,7 @@ __all__ = [
     "ConcatenateKVCache",
     "PrefixKV",
     "attach_lora",
+    "detach_lora",
     "empty_caches",
     "extract_row",
     "load",
@@ -75,6 +76,8 @@ def right_padded_forward(model: nn.Module, caches: list[Any], rows: list[list[in
     """Feed rows of unequal length into batch caches, at most `chunk` tokens a call; afterwards the padding is on the left."""
     lengths = [len(row) for row in rows]
     width = max(lengths)
+    if width % chunk == 1:
+        width += 1  # one token alone is a decoding step to a sliding-window cache, which refuses padding then
     padding = [width - n for n in lengths]
     for cache in caches:
         cache.prepare(lengths=lengths, right_padding=padding)
@@ -117,9 +120,14 @@ class PrefixKV:
 
 
 def attach_lora(model: nn.Module, config: LoraConfig) -> None:
-    """Freeze the base and put LoRA on every linear layer inside the blocks. Call once: a second call would nest."""
+    """Freeze the base and put LoRA on every linear layer inside the blocks. On a bare model only: LoRA would nest."""
     model.freeze()
     linear_to_lora_layers(model, -1, {"rank": config.rank, "scale": config.scale, "dropout": 0.0})
+
+
+def detach_lora(model: nn.Module) -> None:
+    """Take LoRA off again."""
+    remove_lora_layers(model)
 
 
 def lora_modules(model: nn.Module) -> list[Any]:
@@ -131,6 +139,8 @@ def read_lora_config(folder: Path) -> LoraConfig:
     """The LoRA settings of an adapter folder in mlx-lm's layout."""
     raw = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
     rank = int(raw["lora_parameters"]["rank"])
+    if rank < 1:
+        raise ValueError(f"a rank of {rank}")
     return LoraConfig(rank=rank, alpha=float(raw["lora_parameters"]["scale"]) * rank)
 
 
