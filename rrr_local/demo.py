@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass
 
 from rrr_local.episode import Split
 from rrr_local.evaluation.comparison import TEMPERATURES, BestGain, ByTemperature, Gain, compare, compare_best
-from rrr_local.evaluation.protocol import Item, Rates, evaluate, rates
+from rrr_local.evaluation.protocol import Item, Rates, rates
 from rrr_local.loop import Loop
-from rrr_local.seeds import derive
+from rrr_local.measure import Measured, Measurement, measure
 from rrr_local.store.records import StepRecord
 from rrr_local.training import run
 from rrr_local.training.recipes import Recipe
@@ -52,7 +53,7 @@ def demo(bench: Workbench, recipe: Recipe, seed: int, problems: int = PROBLEMS) 
     """Yield progress, and the result last. Closing it stops the run at a step boundary, with a checkpoint."""
     seconds: dict[str, float] = {}
     started = time.perf_counter()
-    before = yield from _measure(bench, "before", seed, problems)
+    before = yield from _measure(bench, "before", seed, problems, None)
     seconds["before"], started = time.perf_counter() - started, time.perf_counter()
     job = run.create(bench.store, bench.registered, bench.backend, recipe, seed)
     with run.training(job, bench.backend, bench.task, bench.store) as trainer:
@@ -68,22 +69,25 @@ def demo(bench: Workbench, recipe: Recipe, seed: int, problems: int = PROBLEMS) 
             trainer.save()  # stopped between two steps: the run can go on from here
             raise
     seconds["train"], started = time.perf_counter() - started, time.perf_counter()
-    after = yield from _measure(bench, "after", seed, problems)
+    after = yield from _measure(bench, "after", seed, problems, trainer.adapter_id)
     seconds["after"] = time.perf_counter() - started
     yield _result(job.name, recipe.steps, before, after, seconds)
 
 
-def _measure(bench: Workbench, stage: str, seed: int, count: int) -> Generator[Progress, None, ByTemperature]:
+def _measure(
+    bench: Workbench, stage: str, seed: int, count: int, adapter_id: int | None
+) -> Generator[Progress, None, ByTemperature]:
     """Evaluate at every temperature; returns the items by temperature."""
-    chosen = bench.task.problems(Split.EVAL)[:count]
+    problems = bench.task.problems(Split.EVAL)[:count]
     measured: dict[float, list[Item]] = {}
     for number, temperature in enumerate(TEMPERATURES):
-        loop = Loop(bench.backend, bench.task, temperature, bench.limits)
-        items: list[Item] = []
-        for batch in evaluate(loop, chosen, derive(seed, "eval")):
-            items += batch
-            yield Progress(stage, number * len(chosen) + len(items), len(TEMPERATURES) * len(chosen))
-        measured[temperature] = items
+        what = Measurement(problems, temperature=temperature, seed=seed)
+        with closing(measure(bench, what, adapter_id)) as measuring:
+            for event in measuring:
+                if isinstance(event, Measured):
+                    measured[temperature] = event.items
+                else:
+                    yield Progress(stage, number * len(problems) + event, len(TEMPERATURES) * len(problems))
     return measured
 
 

@@ -55,7 +55,9 @@ def logged(store: Store, loop: Loop, folder: Path, count: int = 3) -> tuple[str,
     return session, registered
 
 
-def test_a_failure_comes_back_token_for_token_and_goes_on_as_it_would_have(store: Store, loop: Loop, folder: Path) -> None:
+def test_a_failure_comes_back_token_for_token_and_goes_on_as_it_would_have(
+    store: Store, loop: Loop, folder: Path
+) -> None:
     session, _ = logged(store, loop, folder)
     original = loop.attempt(TASK.problems(Split.TRAIN)[:3], 5)
     found = [journal.failure_from(f, loop) for f in queries.failures(store.reader(), session)]
@@ -114,12 +116,14 @@ def test_a_whole_episode_is_in_the_log_and_ids_only_of_failures(store: Store, lo
     assert whole.attempt.completion_tokens == len(first.node.tokens)
     assert whole.reflections[0].retry.prompt_tokens == len(retry.node.context()) - len(retry.node.tokens)
     assert [p.text for p in control.plain_retries] == [plain.node.text]
-    assert passed.reflections == passed.plain_retries == ()
+    assert not passed.reflections and not passed.plain_retries
     kept = queries.fetch(store.reader(), "SELECT token_ids IS NOT NULL FROM attempts WHERE attempt_no = 1 ORDER BY id")
     assert [row[0] for row in kept] == [1, 1, 0]
 
 
-def test_registering_twice_gives_the_same_ids_and_another_model_another(store: Store, folder: Path, tmp_path: Path) -> None:
+def test_registering_twice_gives_the_same_ids_and_another_model_another(
+    store: Store, folder: Path, tmp_path: Path
+) -> None:
     model = Model("llama", folder)
     first = journal.register(store, model, TASK)
     assert journal.register(store, model, TASK) == first

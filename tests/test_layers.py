@@ -15,6 +15,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("tui",),
     ("rrr_local.cli", "rrr_local.__main__"),
     ("rrr_local.engine", "rrr_local.demo"),
+    ("rrr_local.measure",),
     ("rrr_local.workbench",),
     ("rrr_local.training",),
     ("rrr_local.evaluation",),

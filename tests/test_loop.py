@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -138,7 +137,10 @@ def test_time_and_tokens_are_counted_by_phase(backend: MlxBackend) -> None:
 
 def test_kv_is_kept_where_more_follows_and_only_there(backend: MlxBackend, tmp_path: Path) -> None:
     loop = loop_on(backend)
-    kept: Callable[[], int] = lambda: len(backend._kept)  # noqa: E731
+
+    def kept() -> int:
+        return len(backend._kept)
+
     loop.backend.forget()
     finished = loop.attempt(FAILING.problems(Split.TRAIN)[:3], 7, keep=False)
     assert (len(finished), kept()) == (3, 0)

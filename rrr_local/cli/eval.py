@@ -3,37 +3,25 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict
 
 import click
 
-from rrr_local import journal, paths
+from rrr_local import paths
 from rrr_local.cli.options import ADAPTER, BACKEND, MODEL, SEED, TASK, common, temperature
 from rrr_local.cli.output import Output
 from rrr_local.cli.progress import Report, progress
 from rrr_local.cli.report import change_json, moved, percent, points, rates_with_intervals, with_interval, word
-from rrr_local.episode import Problem, Split
+from rrr_local.episode import Split
 from rrr_local.errors import UsageError
-from rrr_local.evaluation.protocol import Arm, Item, Rates, evaluate, rates
+from rrr_local.evaluation.protocol import Arm, Rates, rates
 from rrr_local.evaluation.statistics import PairedDifference, min_detectable, paired_difference
-from rrr_local.loop import Loop
-from rrr_local.seeds import derive
+from rrr_local.measure import Measured, Measurement, measure
 from rrr_local.store import queries
-from rrr_local.store.records import EvalItemRecord, EvalRecord, EvalStatus, SessionKind
 from rrr_local.store.store import Store
-from rrr_local.tasks.base import content_hash
 from rrr_local.tasks.find import find_task
-from rrr_local.workbench import Workbench, workbench
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """What is measured, besides the model."""
-
-    problems: list[Problem]
-    arm: Arm
-    temperature: float
-    seed: int
+from rrr_local.workbench import workbench
 
 
 @click.group("eval", invoke_without_command=True)
@@ -79,70 +67,22 @@ def command(
     measurement = Measurement(problems, Arm(arm), temperature, seed)
     with workbench(model=model, task=task, backend=backend, adapter=adapter) as bench, progress(output) as report:
         started = time.perf_counter()
-        eval_id, items = _measure(bench, measurement, report)
+        done = _followed(measure(bench, measurement, bench.adapter_id), len(problems), report)
         seconds = time.perf_counter() - started
-    measured = rates(items)
+    measured = rates(done.items)
     if output.json:
-        _print_json(output, eval_id, measurement, measured, seconds, task, model, adapter)
+        _print_json(output, done.eval_id, measurement, measured, seconds, task, model, adapter)
     else:
-        _print(output, eval_id, measurement, measured)
+        _print(output, done.eval_id, measurement, measured)
 
 
-def _measure(bench: Workbench, what: Measurement, report: Report) -> tuple[str, list[Item]]:
-    """Evaluate, logging each batch. The evaluation's status in the log is right however this ends."""
-    ids = bench.registered
-    eval_id = bench.store.start_eval(
-        EvalRecord(
-            task_id=ids.task_id,
-            model_id=ids.model_id,
-            adapter_id=bench.adapter_id,
-            config={"arm": what.arm, "temperature": what.temperature},
-            problems_sha256=content_hash([problem.sha256 for problem in what.problems]),
-            n=len(what.problems),
-            seed=what.seed,
-        )
-    )
-    try:
-        items = _logged(bench, eval_id, what, report)
-    except (KeyboardInterrupt, SystemExit):
-        bench.store.finish_eval(eval_id, EvalStatus.STOPPED)
-        raise
-    except BaseException as error:
-        bench.store.finish_eval(eval_id, EvalStatus.FAILED, str(error))
-        raise
-    bench.store.finish_eval(eval_id, EvalStatus.DONE)
-    return eval_id, items
-
-
-def _logged(bench: Workbench, eval_id: str, what: Measurement, report: Report) -> list[Item]:
-    ids, store = bench.registered, bench.store
-    session = store.start_session(
-        SessionKind.EVAL, model_id=ids.model_id, task_id=ids.task_id, adapter_id=bench.adapter_id, eval_id=eval_id
-    )
-    problem_ids = journal.log_problems(store, ids.task_id, what.problems)
-    loop = Loop(bench.backend, bench.task, what.temperature, bench.limits)
-    items: list[Item] = []
-    for batch in evaluate(loop, what.problems, derive(what.seed, "eval"), what.arm):
-        of = [problem_ids[item.first.problem.sha256] for item in batch]
-        records = [journal.episode_record(p, i.first, i.reflection, i.retry) for p, i in zip(of, batch, strict=True)]
-        attempts = store.log_episodes(session, records)
-        store.log_eval_items(eval_id, [_item_record(*row) for row in zip(of, attempts, batch, strict=True)])
-        items += batch
-        report("eval", len(items), len(what.problems), "")
-    store.end_session(session)
-    return items
-
-
-def _item_record(problem_id: int, attempt_id: int, item: Item) -> EvalItemRecord:
-    """One result; None where a verifier broke, which is neither a pass nor a fail."""
-    broken = next((t for t in (item.first, item.retry) if t is not None and t.verdict.score is None), None)
-    return EvalItemRecord(
-        problem_id=problem_id,
-        first_attempt_id=attempt_id,
-        first_pass=None if broken is item.first else item.first_pass,
-        final_pass=None if broken is not None else item.second_pass,
-        error=None if broken is None else broken.verdict.reason,
-    )
+def _followed(measuring: Iterator[int | Measured], total: int, report: Report) -> Measured:
+    """Run a measurement to its end, reporting progress."""
+    for event in measuring:
+        if isinstance(event, Measured):
+            return event
+        report("eval", event, total, "")
+    raise AssertionError("a measurement ends with its result")
 
 
 def _print(output: Output, eval_id: str, what: Measurement, measured: Rates) -> None:

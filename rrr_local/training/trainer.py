@@ -59,6 +59,8 @@ class Trainer:
         self._failures_session = ""
         self.step = 0
         """The last finished step."""
+        self.adapter_id: int | None = None
+        """The log's id of the last checkpoint's adapter."""
 
     def begin(self, failures_session: str) -> None:
         """Start at step 0 with a fresh adapter and the failures of a session."""
@@ -98,7 +100,7 @@ class Trainer:
         job = self._job
         path = checkpoint.save(job.folder, self.step, self._write, {"failures_session": self._failures_session})
         kind = AdapterKind.FINAL if self.step == job.recipe.steps else AdapterKind.CHECKPOINT
-        self._store.add_adapter(
+        self.adapter_id = self._store.add_adapter(
             AdapterRecord(
                 name=job.name if kind is AdapterKind.FINAL else f"{job.name}-step-{self.step}",
                 model_id=job.registered.model_id,

@@ -25,11 +25,10 @@ def group(*verdicts: Verdict, sizes: tuple[int, ...] = (), cut: tuple[int, ...] 
     """A group whose retries were judged so; `sizes` of its reflections, `cut` names those that were cut off."""
     failure = a_try(FAIL)
     prompt = Node(Span.REFLECT_PROMPT, failure.node, (3, 4), "Why?")
-    reflections = tuple(
-        a_reflection(prompt, size=sizes[i] if sizes else 4, cut=i in cut) for i in range(len(verdicts))
-    )
+    reflections = tuple(a_reflection(prompt, size=sizes[i] if sizes else 4, cut=i in cut) for i in range(len(verdicts)))
     retries = tuple(
-        a_try(verdict, Node(Span.RETRY_PROMPT, z, (5,), "Again.")) for z, verdict in zip(reflections, verdicts, strict=True)
+        a_try(verdict, Node(Span.RETRY_PROMPT, z, (5,), "Again."))
+        for z, verdict in zip(reflections, verdicts, strict=True)
     )
     return Group(failure, reflections, retries)
 
@@ -101,4 +100,7 @@ def test_every_reflection_is_credited_where_it_stands(verdicts: list[list[Verdic
         if c.train is not None:
             assert len(c.train.reflections) == len(c.train.advantages) == len(c.train.weights)
             assert sum(c.train.advantages) == pytest.approx(0, abs=1e-9)
-            assert all(a == c.advantages[c.group.reflections.index(z)] for z, a in zip(c.train.reflections, c.train.advantages, strict=True))
+            assert all(
+                a == c.advantages[c.group.reflections.index(z)]
+                for z, a in zip(c.train.reflections, c.train.advantages, strict=True)
+            )
