@@ -118,8 +118,9 @@ def tiny() -> Recipe:
     return dataclasses.replace(
         rrr(),
         name="tiny",
-        steps=30,
-        failures_per_step=16,
+        steps=32,
+        failures_per_step=8,
+        group_size=16,
         failures=256,
         attempts_per_problem=2,
         refresh_every=0,
