@@ -9,7 +9,7 @@ their first step by the same kind of mixture, on purpose:
     random   any legal step
 
 A retry follows the step its reflection names. So the reflection decides, its most likely form is a poor habit, and there is
-something better for reward to move it to: real models have habits too. The pretraining has four stages (`STAGES`), which differ
+something better for reward to move it to: real models have habits too. The pretraining has five stages (`STAGES`), which differ
 in the mixture alone.
 """
 
@@ -48,9 +48,11 @@ SEARCH = Stage(1752, attempt=Mixture(0.20, 0.70, 0.10), reflection=Mixture(0.10,
 """Good steps prevail: what to look for in the numbers is learnt, in attempts."""
 REFLECT = Stage(2504, attempt=Mixture(0.50, 0.40, 0.10), reflection=Mixture(0.10, 0.80, 0.10))
 """The same in reflections: more attempts fail, so there are more of them."""
-HABIT = Stage(3104, attempt=Mixture(0.55, 0.40, 0.05), reflection=Mixture(0.60, 0.35, 0.05))
+HABIT = Stage(3000, attempt=Mixture(0.55, 0.40, 0.05), reflection=Mixture(0.60, 0.35, 0.05))
 """The habit prevails; it hides what the model knows, and that is what there is to unlearn."""
-STAGES = (SUMS, SEARCH, REFLECT, HABIT)
+ENTRENCHED = Stage(3304, attempt=Mixture(0.75, 0.24, 0.01), reflection=Mixture(0.82, 0.17, 0.01))
+"""And gets entrenched."""
+STAGES = (SUMS, SEARCH, REFLECT, HABIT, ENTRENCHED)
 
 PLAIN_RETRY = 0.10
 """Share of failures that are retried without a reflection, so that this control is no surprise to the model."""

@@ -116,21 +116,20 @@ def trl() -> Recipe:
 def tiny() -> Recipe:
     """`rrr` for the embedded model: 3.5M parameters want larger steps, and two minutes are enough.
 
-    Larger groups of fewer failures leave few of them dead; a constant rate this high gives back what it gained.
+    Larger groups of fewer failures leave fewer of them dead. At twice this rate some seeds give back what they gained.
     """
     return dataclasses.replace(
         rrr(),
         name="tiny",
-        steps=36,
+        steps=40,
         failures_per_step=8,
         group_size=16,
         failures=256,
         attempts_per_problem=2,
         refresh_every=0,
         limits=Limits(attempt=64, reflection=48, retry=64),
-        learning_rate=2e-3,
+        learning_rate=1e-3,
         warmup_steps=3,
-        schedule=Schedule.COSINE,
     )
 
 
