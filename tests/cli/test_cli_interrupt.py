@@ -19,15 +19,17 @@ from .child import RRR, SMALL, call, environment
 pytestmark = pytest.mark.timeout(300)  # 10 s of work each, on cores that may be shared
 
 WAIT = """
-import signal, sys
+import signal, time
 from rrr_local.cli.signals import at_boundaries, terminable
+# As in a terminal's foreground: where the tests run in the background, children inherit that SIGINT is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with terminable(), at_boundaries("stopping") as stop:
     print("ready", flush=True)
     while not stop.requested:
-        signal.pause()
+        time.sleep(0.01)
     print(int(stop.exit_code), flush=True)
     while True:
-        signal.pause()
+        time.sleep(0.01)
 """
 
 
