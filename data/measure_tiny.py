@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from typing import cast
 
 from tiny_dialogues import Step, first_steps, good_first_steps
 
@@ -43,7 +44,7 @@ def is_right(step: Step) -> bool:
 
 def kind(problem: Problem, text: str) -> str:
     """What kind of first step a try or a reflection names."""
-    low, middle, high = sorted(problem.info["numbers"])  # type: ignore[call-overload]  # three numbers
+    low, middle, high = sorted(cast("list[int]", problem.info["numbers"]))
     step = next(iter(written_steps(text)), None)
     if step is None:
         return "none"

@@ -116,8 +116,8 @@ def trl() -> Recipe:
 def tiny() -> Recipe:
     """`rrr` for the embedded model: 3.5M parameters want larger steps, and two minutes are enough.
 
-    The rate ends at 0 and gradients are clipped at about their usual norm: with a constant rate and without the clip, some
-    seeds give back at the end what they gained.
+    Settled on three seeds, where all gain. With a constant rate, no clip and groups of 16 on half as many failures, one of
+    them gained next to nothing; which of the changes mattered was not measured apart.
     """
     return dataclasses.replace(
         rrr(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -74,9 +75,9 @@ def test_all_arms_start_from_the_same_first_tries_and_a_seed_from_its_own(loop: 
     assert first[0] != [i.first.node.tokens for i in measured(loop, Arm.PLAIN, seed=4)]
 
 
-def test_batches_give_what_one_batch_gives(loop: Loop, model_folder: Callable[[str], object]) -> None:
+def test_batches_give_what_one_batch_gives(loop: Loop, model_folder: Callable[[str], Path]) -> None:
     folder = model_folder("qwen3")
-    narrow = Loop(MlxBackend(folder, width=5), loop.task, 1.0, LIMITS)  # type: ignore[arg-type]
+    narrow = Loop(MlxBackend(folder, width=5), loop.task, 1.0, LIMITS)
     batches = list(evaluate(narrow, loop.task.problems(Split.EVAL), 3))
     assert [len(batch) for batch in batches] == [5, 5, 2]
     assert outcome([i for batch in batches for i in batch]) == outcome(measured(loop, Arm.REFLECT))

@@ -22,6 +22,7 @@ from rrr_local.loop import Limits, Loop
 from rrr_local.meter import Phase
 from rrr_local.store import queries
 from rrr_local.store.records import RunStatus, StepRecord
+from rrr_local.store.rows import Value
 from rrr_local.training import checkpoint, run
 from rrr_local.training.credit import Credit, credit
 from rrr_local.training.failures import collect
@@ -44,9 +45,9 @@ def extra(record: StepRecord, name: str) -> float:
     return value
 
 
-def rows(lab: Lab, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+def rows(lab: Lab, sql: str, *parameters: Value) -> list[tuple[Any, ...]]:
     lab.store.flush()
-    return queries.fetch(lab.store.reader(), sql, *parameters)  # type: ignore[arg-type]
+    return queries.fetch(lab.store.reader(), sql, *parameters)
 
 
 # --- resuming ---------------------------------------------------------------------------------------------------------
