@@ -57,10 +57,10 @@ def demo(bench: Workbench, recipe: Recipe, seed: int, problems: int = PROBLEMS) 
     seconds["before"], started = time.perf_counter() - started, time.perf_counter()
     job = run.create(bench.store, bench.registered, bench.backend, recipe, seed)
     with run.training(job, bench.backend, bench.task, bench.store) as trainer:
-        yield Progress("collect", 0, 1)
+        yield Progress("collect", 0, recipe.failures)
         loop = Loop(bench.backend, bench.task, recipe.temperature, recipe.limits)
-        run.prepare(job, trainer, loop, bench.store)
-        yield Progress("collect", 1, 1)
+        for collected in run.prepare(job, trainer, loop, bench.store):
+            yield Progress("collect", min(collected.failures, recipe.failures), recipe.failures)
         seconds["collect"], started = time.perf_counter() - started, time.perf_counter()
         try:
             for record in trainer.run():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from rrr_local.episode import FinishReason, Node, Problem, Span, Verdict
@@ -14,7 +14,7 @@ from rrr_local.models.find import Model
 from rrr_local.store.queries import Failure
 from rrr_local.store.records import EpisodeRecord, ModelRecord, ReflectionRecord, TryRecord, pack_ids
 from rrr_local.store.store import Store
-from rrr_local.tasks.base import Task, content_hash
+from rrr_local.tasks.base import Task, fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,7 @@ def register(store: Store, model: Model, task: Task) -> Registered:
     """Note the model and the task in the log, once each."""
     record = ModelRecord("safetensors", local_path=str(model.folder), files_sha256=model.sha256, size_bytes=model.size)
     kind = type(task).__name__
-    # Bundled verifiers are identified by the task's version, which changes with them; the prompts are part of it.
-    verifier = content_hash([kind, task.version, asdict(task.prompts)])
-    return Registered(store.model(record), store.task(task.name, task.version, kind, kind, verifier, {}))
+    return Registered(store.model(record), store.task(task.name, task.version, kind, kind, fingerprint(task), {}))
 
 
 def log_problems(store: Store, task_id: int, problems: Sequence[Problem]) -> dict[str, int]:
@@ -59,9 +57,15 @@ def try_record(made: Try, *, keep_ids: bool = False) -> TryRecord:
 
 
 def reflection_record(
-    number: int, node: Node, retry: Try | None, reward: float | None = None, advantage: float | None = None
+    number: int,
+    node: Node,
+    retry: Try | None,
+    reward: float | None = None,
+    advantage: float | None = None,
+    *,
+    keep_ids: bool = False,
 ) -> ReflectionRecord:
-    """A reflection with the retry made after it."""
+    """A reflection with the retry made after it; `keep_ids` in a chat, which goes on from them."""
     return ReflectionRecord(
         sample_no=number,
         text=node.text,
@@ -70,7 +74,9 @@ def reflection_record(
         seed=node.seed,
         reward=reward,
         advantage=advantage,
-        retry=None if retry is None else try_record(retry),
+        retry=None if retry is None else try_record(retry, keep_ids=keep_ids),
+        prompt=node.parent.text if keep_ids and node.parent else None,
+        token_ids=pack_ids(node.tokens) if keep_ids else None,
     )
 
 

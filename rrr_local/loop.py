@@ -8,11 +8,11 @@ caller's seed, the problem and what the sample is, so it does not matter what el
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from rrr_local.backends.base import Backend, Request
-from rrr_local.episode import FinishReason, Node, Problem, Span, Verdict
+from rrr_local.backends.base import Backend, Request, never
+from rrr_local.episode import FinishReason, Node, Problem, Span, Verdict, VerdictKind
 from rrr_local.meter import Meter, Phase
 from rrr_local.seeds import derive
 from rrr_local.tasks.base import Task
@@ -40,7 +40,7 @@ class Try:
 
 @dataclass(frozen=True, slots=True)
 class Writing:
-    """A span grew; `text` is all of it so far."""
+    """A span grew by one token; `text` is all of it so far."""
 
     span: Span
     text: str
@@ -69,6 +69,9 @@ class Retried:
 
 Event = Writing | Attempted | Reflected | Retried
 
+STOPPED = Verdict(VerdictKind.ERROR, "stopped")
+"""Of a try that a person cut off: nobody judges half a reply, nothing is learnt from it."""
+
 
 @dataclass(frozen=True)
 class Loop:
@@ -79,6 +82,8 @@ class Loop:
     temperature: float = 1.0
     limits: Limits = field(default_factory=Limits)
     meter: Meter = field(default_factory=Meter)
+    cancelled: Callable[[], bool] = never
+    """Asked between two tokens of what is written out."""
 
     # --- many problems, phase by phase --------------------------------------------------------------------------
 
@@ -120,21 +125,35 @@ class Loop:
 
     def episode(self, problem: Problem, seed: int) -> Iterator[Event]:
         """The whole method on one problem. A verdict of `error` ends it: there is nothing to reflect on."""
-        node, seconds = yield from self._written(self._attempt(problem, seed, 0))
-        attempt = self._judge(problem, node, seconds)
+        attempt = yield from self.write_attempt(problem, seed)
         yield Attempted(attempt)
         if attempt.verdict.score != 0.0:
             return
-        prompt = self._ask(node, Span.REFLECT_PROMPT, self.task.prompts.reflect)
-        reflection, _ = yield from self._written(self._reflection(prompt, problem, seed, 0))
+        reflection, _ = yield from self.write_reflection(attempt, seed)
         yield Reflected(reflection)
+        yield Retried((yield from self.write_retry(problem, reflection)))
+
+    def write_attempt(self, problem: Problem, seed: int, context: Node | None = None) -> Generator[Writing, None, Try]:
+        """A first try; `context` is the problem's node where it stands behind other turns."""
+        node, seconds = yield from self._written(self._attempt(problem, seed, 0, context))
+        return self._judge(problem, node, seconds)
+
+    def write_reflection(
+        self, failure: Try, seed: int, k: int = 0, prompt: str | None = None
+    ) -> Generator[Writing, None, tuple[Node, float]]:
+        """The k-th reflection on a failure and the seconds it took; `prompt` asks for it in place of the task's own."""
+        asked = self._ask(failure.node, Span.REFLECT_PROMPT, prompt or self.task.prompts.reflect)
+        return (yield from self._written(self._reflection(asked, failure.problem, seed, k)))
+
+    def write_retry(self, problem: Problem, reflection: Node) -> Generator[Writing, None, Try]:
+        """The retry after a reflection."""
         node, seconds = yield from self._written(self._retry(reflection))
-        yield Retried(self._judge(problem, node, seconds))
+        return self._judge(problem, node, seconds)
 
     def _written(self, request: Request) -> Generator[Writing, None, tuple[Node, float]]:
         """Yield a span as it grows; returns its node and the seconds it took."""
         start = time.perf_counter()
-        for partial in self.backend.stream(request, temperature=self.temperature):
+        for partial in self.backend.stream(request, temperature=self.temperature, cancelled=self.cancelled):
             if isinstance(partial, Node):
                 return partial, time.perf_counter() - start
             yield Writing(request.span, partial)
@@ -151,9 +170,9 @@ class Loop:
         tokens = self.backend.chat.turn(text, after_stop=after.finish is FinishReason.STOP)
         return Node(span, after, tuple(tokens), text)
 
-    def _attempt(self, problem: Problem, seed: int, sample: int) -> Request:
+    def _attempt(self, problem: Problem, seed: int, sample: int, context: Node | None = None) -> Request:
         seed = derive(seed, Span.ATTEMPT, problem.sha256, sample)
-        return Request(self.root(problem), Span.ATTEMPT, seed, self.limits.attempt)
+        return Request(context or self.root(problem), Span.ATTEMPT, seed, self.limits.attempt)
 
     def _reflection(self, prompt: Node, problem: Problem, seed: int, k: int) -> Request:
         seed = derive(seed, Span.REFLECTION, problem.sha256, k)
@@ -176,6 +195,8 @@ class Loop:
         return [self._judge(problem, node, share) for problem, node in zip(problems, nodes, strict=True)]
 
     def _judge(self, problem: Problem, node: Node, seconds: float) -> Try:
+        if node.finish is FinishReason.CANCELLED:
+            return Try(problem, node, STOPPED, seconds)
         with self.meter.phase(Phase.VERIFY):
             verdict = self.task.verify(problem, node.text)
         return Try(problem, node, verdict, seconds)

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from rrr_local import journal
 from rrr_local.episode import Problem
 from rrr_local.evaluation.protocol import Arm, Item, evaluate
-from rrr_local.loop import Loop
+from rrr_local.loop import Limits, Loop
 from rrr_local.seeds import derive
 from rrr_local.store.records import EvalItemRecord, EvalRecord, EvalStatus, SessionKind
 from rrr_local.tasks.base import content_hash
 from rrr_local.workbench import Workbench
+
+
+class EvalSet(StrEnum):
+    """Which problems an evaluation is of."""
+
+    HELD_OUT = "held-out"
+    """Of the task's split for evaluating, which is never trained on."""
+    REPLAY = "replay"
+    """Those whose failures a run trains on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +33,17 @@ class Measurement:
     arm: Arm = Arm.REFLECT
     temperature: float = 1.0
     seed: int = 0
+    set: EvalSet = EvalSet.HELD_OUT
+    limits: Limits | None = None
+    """How long the spans may get; None: as suits the model."""
+    run_id: str | None = None
+    """The run that it is part of; None for one that a person asked for."""
+
+    @property
+    def config(self) -> dict[str, str | float | None]:
+        """As the log keeps it. Set and run are named only in a run's own: any other is no point of its curve."""
+        config: dict[str, str | float | None] = {"arm": self.arm, "temperature": self.temperature}
+        return config if self.run_id is None else config | {"set": self.set, "run": self.run_id}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +65,7 @@ def measure(bench: Workbench, what: Measurement, adapter_id: int | None) -> Gene
             task_id=ids.task_id,
             model_id=ids.model_id,
             adapter_id=adapter_id,
-            config={"arm": what.arm, "temperature": what.temperature},
+            config=what.config,
             problems_sha256=content_hash([problem.sha256 for problem in what.problems]),
             n=len(what.problems),
             seed=what.seed,
@@ -72,7 +93,7 @@ def _logged(bench: Workbench, eval_id: str, what: Measurement, adapter_id: int |
         SessionKind.EVAL, model_id=ids.model_id, task_id=ids.task_id, adapter_id=adapter_id, eval_id=eval_id
     )
     problem_ids = journal.log_problems(store, ids.task_id, what.problems)
-    loop = Loop(bench.backend, bench.task, what.temperature, bench.limits)
+    loop = Loop(bench.backend, bench.task, what.temperature, what.limits or bench.limits)
     for batch in evaluate(loop, what.problems, derive(what.seed, "eval"), what.arm):
         of = [problem_ids[item.first.problem.sha256] for item in batch]
         records = [journal.episode_record(p, i.first, i.reflection, i.retry) for p, i in zip(of, batch, strict=True)]

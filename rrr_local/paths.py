@@ -1,6 +1,6 @@
 """Where things are on disk.
 
-    data folder    rrr.db, runs/<run>/, logs/     what a person owns and may copy elsewhere
+    data folder    rrr.db, runs/<run>/, logs/, exports/     what a person owns and may copy elsewhere
     cache folder   what can be made again
     bundled data   data/ as shipped: the embedded model and the problem sets, read only
 
@@ -41,6 +41,11 @@ def database_path() -> Path:
 def runs_folder() -> Path:
     """The folder with one folder per run: its lock and its checkpoints."""
     return _made(data_folder() / "runs")
+
+
+def exports_folder() -> Path:
+    """The folder for what a person saved out of the log: chats, episodes, cards of runs."""
+    return _made(data_folder() / "exports")
 
 
 def log_path(name: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,8 @@ from rrr_local.paths import OVERRIDE, cache_folder
 _SESSION = tempfile.TemporaryDirectory(prefix="rrr-tests-")
 os.environ[OVERRIDE] = _SESSION.name
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported; no test needs the network
+# As in a terminal's foreground: a shell that starts the tests in the background has them, and their children, ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 BLAS = blas.preload()
 
 

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("tui",),
     ("rrr_local.cli", "rrr_local.__main__"),
+    ("rrr_local.chat",),
     ("rrr_local.engine", "rrr_local.demo"),
     ("rrr_local.measure",),
     ("rrr_local.workbench",),
@@ -27,7 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("rrr_local.verifiers",),
     ("rrr_local.store",),
     ("rrr_local.episode", "rrr_local.seeds", "rrr_local.meter"),
-    ("rrr_local.config", "rrr_local.paths", "rrr_local.errors", "rrr_local.text"),
+    ("rrr_local.actions", "rrr_local.config", "rrr_local.paths", "rrr_local.errors", "rrr_local.text"),
     ("rrr_local",),
 )
 """From the top down: a module imports from its own layer and from those below it."""

@@ -7,7 +7,8 @@ Log-probs cross this border as float32 numpy arrays, everything else as plain Py
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +20,11 @@ from rrr_local.episode import Node, Span
 
 Logprobs = NDArray[np.float32]
 """(tokens of one reflection,)"""
+
+
+def never() -> bool:
+    """Nobody cancels."""
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +135,11 @@ class Backend(Protocol):
         """Rows that decode together: how many problems are worth handing over at once."""
         ...
 
+    @property
+    def context(self) -> int:
+        """Tokens the model can take in, the ones it writes included."""
+        ...
+
     def sample(self, requests: Sequence[Request], *, temperature: float, keep: bool = False) -> list[Node]:
         """One sampled node per request, in their order. Temperature 0 is greedy.
 
@@ -136,12 +147,22 @@ class Backend(Protocol):
         """
         ...
 
-    def stream(self, request: Request, *, temperature: float) -> Iterator[str | Node]:
-        """One span as it is written: its text so far after each token, then its node, with its KV kept."""
+    def stream(
+        self, request: Request, *, temperature: float, cancelled: Callable[[], bool] = never
+    ) -> Iterator[str | Node]:
+        """One span as it is written: its text so far after each token, then its node, with its KV kept.
+
+        `cancelled` is asked after each token; when it says yes the node comes next, `FinishReason.CANCELLED`, without KV.
+        Raises `MemoryError`.
+        """
         ...
 
-    def forget(self) -> None:
-        """Free all kept KV."""
+    def forget(self, keep: Node | None = None) -> None:
+        """Free all kept KV, but for what a continuation of the node `keep` would start from."""
+        ...
+
+    def adapter_off(self) -> AbstractContextManager[None]:
+        """The base model, bit for bit, for as long as the block lasts. Nodes sampled inside leave no KV outside."""
         ...
 
     def logprobs(self, groups: Sequence[TrainGroup], *, temperature: float) -> list[tuple[Logprobs, ...]]:

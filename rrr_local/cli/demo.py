@@ -14,11 +14,12 @@ from rrr_local.cli.ask import episode_lines
 from rrr_local.cli.options import SEED, common
 from rrr_local.cli.output import Output
 from rrr_local.cli.progress import Report, progress
-from rrr_local.cli.report import change_json, moved, percent, points, with_interval, word
+from rrr_local.cli.report import change_json, moved, percent, points, with_interval
 from rrr_local.cli.signals import Stop, at_boundaries
 from rrr_local.demo import PROBLEMS, Progress, Result, demo
 from rrr_local.errors import ExitCode
 from rrr_local.evaluation.comparison import AtBest, Gain
+from rrr_local.evaluation.gains import word
 from rrr_local.evaluation.protocol import Item, Rates
 from rrr_local.training.recipes import tiny
 from rrr_local.workbench import workbench
@@ -57,7 +58,8 @@ def _followed(events: Generator[Progress | Result], report: Report, stop: Stop) 
         if stop.requested:
             return None
         reward = None if event.step is None else event.step.reward_mean
-        report(event.stage, event.done, event.total, "" if reward is None else f"reward {reward:.2f}")
+        data = {} if event.step is None else {"reward": reward, "seconds": event.step.seconds}
+        report(event.stage, event.done, event.total, "" if reward is None else f"reward {reward:.2f}", **data)
     return None
 
 

@@ -6,9 +6,9 @@ import os
 import platform
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from enum import StrEnum
+from dataclasses import asdict
 
 import click
 
@@ -17,6 +17,7 @@ from rrr_local.backends.find import open_backend
 from rrr_local.backends.mlx import blas
 from rrr_local.cli.options import common
 from rrr_local.cli.output import Output
+from rrr_local.engine.checks import Check, Health
 from rrr_local.errors import ExitCode, RrrError
 from rrr_local.models.find import EMBEDDED, find_model
 from rrr_local.store import queries, sqlite
@@ -26,24 +27,6 @@ from rrr_local.training import lock
 
 LITTLE, TOO_LITTLE = 2 * 2**30, 200 * 2**20
 """Bytes of free disk below which is warned, and below which training is refused."""
-
-
-class Health(StrEnum):
-    """What came of a check."""
-
-    OK = "ok"
-    WARN = "warn"
-    """Works, but not as well as it could."""
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line of the report."""
-
-    name: str
-    health: Health
-    detail: str
 
 
 @click.command("doctor")
@@ -116,10 +99,40 @@ def _log() -> Iterator[Check]:
         counts = ", ".join(f"{number} {name}" for name, number in found.items())
         yield Check("log", Health.OK, f"{path}: {counts}; {size / 2**20:.1f} MB")
         lost = _mark_lost(store)
+    yield from _backup()
     if lost:
         yield Check(
             "runs", Health.WARN, f"marked as lost: {', '.join(lost)}; go on with `rrr train --resume {lost[0]}`"
         )
+
+
+def _backup() -> Iterator[Check]:
+    """Whether a whole copy of the log is at hand; every upgrade makes one."""
+    copies = [file.stat().st_mtime for file in (paths.data_folder() / "backups").glob("*.db")]
+    if copies:
+        days = (time.time() - max(copies)) / 86_400
+        yield Check(
+            "backup", Health.OK, f"{len(copies)} whole copies of the log, the newest {max(days, 0):.0f} days old"
+        )
+
+
+def _terminal() -> Iterator[Check]:
+    """What the terminal says of itself; it is believed."""
+    kind = os.environ.get("TERM", "")
+    if kind in ("", "dumb"):
+        yield Check(
+            "terminal", Health.WARN, "no terminal, or a dumb one: use `rrr chat --plain` and `rrr train watch --plain`"
+        )
+        return
+    colours = "no colours, as NO_COLOR asks" if os.environ.get("NO_COLOR") else _colours(kind)
+    size = shutil.get_terminal_size()
+    yield Check("terminal", Health.OK, f"{kind}, {colours}, {size.columns}x{size.lines}")
+
+
+def _colours(kind: str) -> str:
+    if os.environ.get("COLORTERM") in ("truecolor", "24bit"):
+        return "16 million colours"
+    return "256 colours" if "256" in kind else "16 colours"
 
 
 def _mark_lost(store: Store) -> list[str]:
@@ -134,4 +147,4 @@ def _mark_lost(store: Store) -> list[str]:
     return [run.name for run in lost]
 
 
-CHECKS = (_python, _sqlite, _data, _model, _log)
+CHECKS = (_python, _sqlite, _data, _model, _log, _terminal)

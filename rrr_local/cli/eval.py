@@ -12,13 +12,14 @@ from rrr_local import paths
 from rrr_local.cli.options import ADAPTER, BACKEND, MODEL, SEED, TASK, common, temperature
 from rrr_local.cli.output import Output
 from rrr_local.cli.progress import Report, progress
-from rrr_local.cli.report import change_json, moved, percent, points, rates_with_intervals, with_interval, word
+from rrr_local.cli.report import change_json, moved, percent, points, rates_with_intervals, with_interval
 from rrr_local.episode import Split
 from rrr_local.errors import UsageError
+from rrr_local.evaluation.gains import word
 from rrr_local.evaluation.protocol import Arm, Rates, rates
 from rrr_local.evaluation.statistics import PairedDifference, min_detectable, paired_difference
 from rrr_local.measure import Measured, Measurement, measure
-from rrr_local.store import queries
+from rrr_local.store import evaluations
 from rrr_local.store.store import Store
 from rrr_local.tasks.find import find_task
 from rrr_local.workbench import workbench
@@ -139,7 +140,7 @@ def _print_json(
 def list_evals(output: Output) -> None:
     """List the evaluations, newest first."""
     with Store.open(paths.database_path(), readonly=True) as store:
-        found = queries.evals(store.reader())
+        found = evaluations.evals(store.reader())
     if output.json:
         output.document("rrr.evals/1", evals=[asdict(each) for each in found])
         return
@@ -162,7 +163,7 @@ def _rate(rate: float | None) -> str:
 def compare(output: Output, before: str, after: str) -> None:
     """Compare two evaluations of the same problems, AFTER minus BEFORE, with paired 95 % intervals."""
     with Store.open(paths.database_path(), readonly=True) as store:
-        pairs = queries.eval_pairs(store.reader(), before, after)
+        pairs = evaluations.eval_pairs(store.reader(), before, after)
     first = _difference([(p.first_before, p.first_after) for p in pairs])
     second = _difference([(p.final_before, p.final_after) for p in pairs])
     if output.json:

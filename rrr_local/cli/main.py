@@ -13,20 +13,26 @@ from typing import NoReturn
 import click
 
 from rrr_local import __version__
+from rrr_local.actions import Place
 from rrr_local.cli import failure, signals
 from rrr_local.cli.options import common
 from rrr_local.cli.output import Output
-from rrr_local.errors import ExitCode
+from rrr_local.errors import ExitCode, UsageError
 
 COMMANDS = {
+    "chat": "Chat with the model; --plain for lines of text.",
     "demo": "The whole story: measure, collect failures, train, measure again.",
     "ask": "One question: attempt, and on a failure reflect and retry.",
     "collect": "Attempt a task's problems and keep the failures to train on.",
     "train": "Train an adapter on failures, or resume a run.",
     "eval": "Measure a model on held-out problems; compare two evaluations.",
     "runs": "Training runs: list, show, stop.",
+    "history": "What happened: list, show, search, export.",
+    "rate": "Say of a reply that it is good or wrong.",
     "tasks": "Tasks: list, and check one reply.",
     "doctor": "Check this installation.",
+    "config": "Settings: list, get, set.",
+    "serve": "The app in a browser on this machine.",
     "db": "The log, one SQLite file.",
 }
 """Every command, in the order of its module `rrr_local.cli.<command>`, with its line in `rrr --help`."""
@@ -53,16 +59,36 @@ class LazyGroup(click.Group):
     cls=LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}, name="rrr"
 )
 @click.version_option(__version__, prog_name="rrr")
+@click.option("--mode", type=click.Choice([place.value for place in Place]), help="Open the app at this place.")
 @common
 @click.pass_context
-def rrr(context: click.Context) -> None:
+def rrr(context: click.Context, mode: str | None) -> int:
     """A small language model on this machine reflects on its failures, retries, and learns from the retries that passed.
+
+    Without a command the app opens; where there is no terminal to draw in, a chat in plain lines.
 
     Exit codes: 0 ok, 1 the answer was wrong, 2 usage, 3 model, 4 disk or memory, 5 busy, 6 not found, 70 a bug,
     130 Ctrl-C, 143 terminated.
     """
-    if context.invoked_subcommand is None:
-        click.echo(context.get_help())
+    if context.invoked_subcommand is not None:
+        return ExitCode.OK
+    return _open(context.ensure_object(Output), None if mode is None else Place(mode))
+
+
+def _open(output: Output, place: Place | None) -> int:
+    """The app, or the plain chat with a line on why."""
+    from rrr_local.cli import chat  # here, since `rrr --help` has no use for it
+
+    why = chat.why_plain()
+    if not why and not output.json:
+        return chat.open_app(place)
+    if place not in (None, Place.CHAT):
+        raise UsageError(
+            f"the app cannot be drawn here: {why}", f"`rrr {place} --help` says what does the same in a shell"
+        )
+    if not output.json:
+        output.note(f"{why}: this is the plain chat, as with `rrr chat --plain`")
+    return chat.plain_chat(output)
 
 
 def run(arguments: Sequence[str]) -> int:

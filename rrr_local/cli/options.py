@@ -18,8 +18,13 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 def common(command: F) -> F:
-    """`--json`, `-q`, `-v` and `--data-dir`; they end up in the `Output` that `click.pass_obj` hands over."""
+    """`--json`, `-q`, `-v` and `--data-dir`; they end up in the `Output` that `click.pass_obj` hands over.
+
+    `--progress json` is for programs, and hidden: what a person sees of it follows from where standard error goes.
+    """
+    json_lines = click.Choice(["json"])
     for option in (
+        click.option("--progress", "progress_json", type=json_lines, hidden=True, expose_value=False, callback=_note),
         click.option("--data-dir", metavar="FOLDER", expose_value=False, is_eager=True, callback=_move, help=_MOVE),
         click.option("-v", "--verbose", is_flag=True, expose_value=False, callback=_note, help="Say what is used."),
         click.option("-q", "--quiet", is_flag=True, expose_value=False, callback=_note, help="No notes, no progress."),
@@ -70,7 +75,7 @@ def from_stdin(text: str) -> str:
         raise UsageError(f"standard input cannot be read ({error.strerror})", way_out) from error
 
 
-def _note(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+def _note(context: click.Context, parameter: click.Parameter, value: bool | str | None) -> None:
     """Set the flag of this name; a group's flag holds for its commands."""
     output = context.find_object(Output)
     if value and output is not None and parameter.name is not None:

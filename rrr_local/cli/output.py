@@ -25,6 +25,8 @@ class Output:
     """No notes and no progress."""
     verbose: bool = False
     """Say what is being used, and show the traceback of an error."""
+    progress_json: bool = False
+    """Progress as JSON lines on standard error, for a program."""
 
     def document(self, schema: str, **values: object) -> None:
         """Print the JSON document of the command."""

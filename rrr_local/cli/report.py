@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from rrr_local.evaluation.protocol import Rates
+from typing import TYPE_CHECKING
+
 from rrr_local.evaluation.statistics import Interval, PairedDifference, wilson
+
+if TYPE_CHECKING:  # it brings numpy, which `rrr runs list` has no use for
+    from rrr_local.evaluation.protocol import Rates
 
 
 def percent(rate: float) -> str:
@@ -14,13 +18,6 @@ def with_interval(rate: float, n: int) -> str:
     """A rate over n problems with Wilson's interval."""
     interval = wilson(round(rate * n), n)
     return f"{percent(rate)} ({100 * interval.low:.0f} to {100 * interval.high:.0f})"
-
-
-def word(change: PairedDifference) -> str:
-    """What the interval allows to say."""
-    if change.low > 0:
-        return "clear gain"
-    return "worse" if change.high < 0 else "not clear"
 
 
 def points(change: PairedDifference) -> str:

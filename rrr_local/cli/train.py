@@ -1,152 +1,147 @@
-"""`rrr train`: start a run, or resume one, in this terminal. Ctrl-C stops it where it can be resumed."""
+"""`rrr train`: start a run, or resume one, in this terminal or detached from it; `rrr train watch` follows one."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+import time
+from collections.abc import Generator, Mapping
+from contextlib import closing
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rrr_local import paths
 from rrr_local.cli.options import BACKEND, common
 from rrr_local.cli.output import Output
-from rrr_local.cli.overrides import overridden
-from rrr_local.cli.progress import Report, progress
-from rrr_local.cli.signals import Stop, at_boundaries
-from rrr_local.errors import NotFoundError, UsageError
-from rrr_local.loop import Loop
+from rrr_local.cli.progress import STAGES, Report, progress
+from rrr_local.cli.signals import at_boundaries
+from rrr_local.engine.detached import Launch, Trainers
+from rrr_local.engine.plan import POOL, Plan
+from rrr_local.errors import UsageError
 from rrr_local.models.find import EMBEDDED, find_model
 from rrr_local.store import queries
 from rrr_local.store.store import Store
 from rrr_local.tasks.find import find_task
-from rrr_local.training import failures, run
-from rrr_local.training.recipes import Recipe, preset
-from rrr_local.training.trainer import Job, Trainer
-from rrr_local.workbench import Workbench, workbench
+from rrr_local.training import names
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-"""What a run may be called: its folder has the same name."""
+if TYPE_CHECKING:
+    from rrr_local.engine.work import Event
+
 STOPPING = "stopping after this step (a checkpoint is written); once more stops at once"
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
-    """What a new run is made of, as typed; None where the default is to be taken."""
-
-    recipe: str | None
-    steps: int | None
-    settings: tuple[str, ...]
-    seed: int | None
-    name: str | None
-    failures: str | None
-    """A session of collected failures; without it the run collects its own."""
-
-    def checked_recipe(self, embedded: bool) -> Recipe:
-        """Raises `UsageError`."""
-        if self.name is not None and not NAME.fullmatch(self.name):
-            raise UsageError(f"a run cannot be called {self.name!r}", "use letters, digits, and . _ - inside")
-        chosen = preset(self.recipe or ("tiny" if embedded else "rrr"))
-        steps = () if self.steps is None else (f"steps={self.steps}",)
-        return overridden(chosen, (*self.settings, *steps))
-
-
-@click.command("train")
-@click.option("--resume", metavar="RUN", help="Go on with a run that was stopped or lost.")
+@click.group("train", invoke_without_command=True)
+@click.option("--resume", metavar="RUN", help="Go on with a run that was stopped, paused or lost.")
 @click.option("--recipe", help="tiny, rrr, paper or trl.  [default: tiny for the embedded model, else rrr]")
 @click.option("--steps", type=click.IntRange(1), help="Steps of training.  [default: the recipe's]")
 @click.option("-o", "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a field of the recipe.")
 @click.option("--seed", type=click.IntRange(0), help="Equal seeds, equal runs.  [default: 0]")
 @click.option("--name", help="What to call the run.  [default: run-N]")
-@click.option("--failures", metavar="SESSION", help="Train on failures from `rrr collect`.")
+@click.option(
+    "--failures", metavar="SESSION", help=f"Train on failures from `rrr collect`, or on all in the log: {POOL}."
+)
+@click.option("--evaluate", type=click.IntRange(0), metavar="N", help="Measure on N held-out problems as it goes.")
+@click.option("--replay", type=click.IntRange(0), metavar="N", help="Try N of the failures again, before and after.")
 @click.option("--model", help="A folder, or tiny.  [default: tiny, or the resumed run's]")
 @click.option("--task", help="A task.  [default: countdown, or the resumed run's]")
+@click.option("--detach", is_flag=True, help="Train in the background; it outlives this terminal.")
+@click.option("--dry-run", is_flag=True, help="Only look whether it would work, and what it would take.")
 @BACKEND
 @common
-@click.pass_obj
-def command(
-    output: Output, /, resume: str | None, model: str | None, task: str | None, backend: str, **started: Any
-) -> int:
+@click.pass_context
+def command(context: click.Context, /, detach: bool, dry_run: bool, **started: Any) -> int:
     """Train a LoRA adapter: reflections on failures are rewarded when the retry after them passes.
 
     The first Ctrl-C stops after the current step with a checkpoint, the second at once; --resume goes on in both cases.
     """
-    start = Start(**started)
-    if resume is not None:
-        _refuse_with_resume(started)
-        model, task = _of_run(resume, model, task)
-    model, task = model or EMBEDDED, task or "countdown"
-    recipe = start.checked_recipe(find_model(model).embedded)
-    find_task(task)
-    with workbench(model=model, task=task, backend=backend) as bench:
-        job = _job(bench, resume, start, recipe)
-        output.note(f"{job.name}: {job.recipe.steps} steps of {job.recipe.name} on {task}, {bench.backend.name}")
-        with at_boundaries(STOPPING) as stop:
-            with progress(output) as report:
-                _train(bench, job, start.failures, output, report, stop)
-            _print(output, bench, job)
+    output = context.find_object(Output) or Output()
+    if context.invoked_subcommand is not None:
+        _refuse_before_watch(started)
+        return 0
+    if detach and dry_run:
+        raise UsageError("--detach starts a run, and --dry-run only looks", "leave one of them out")
+    plan = checked(_plan(started))
+    if dry_run:
+        return _dry_run(output, plan)
+    return _detached(output, plan) if detach else _here(output, plan)
+
+
+def _plan(started: Mapping[str, Any]) -> Plan:
+    """What was typed, as a plan. Raises `UsageError`: a resumed run is what it was started as."""
+    given = {name: value for name, value in started.items() if value not in (None, ())}
+    changed = next((name for name in given if name not in ("resume", "model", "task", "backend")), None)
+    if "resume" in given and changed is not None:
+        flag = "-o" if changed == "settings" else f"--{changed}"
+        raise UsageError(f"{flag} cannot be changed in a run that is resumed", "leave it out, or start a new run")
+    return Plan(**given)
+
+
+def _refuse_before_watch(started: Mapping[str, Any]) -> None:
+    """`rrr train --steps 5 watch` would train nothing. Raises `UsageError`."""
+    given = [name for name, value in started.items() if value not in (None, (), "auto")]
+    if given:
+        raise UsageError(f"--{given[0]} starts a run, and `watch` only looks at one", "leave one of them out")
+
+
+def checked(plan: Plan) -> Plan:
+    """The plan with model and task filled in, all that can be known at once checked. Raises `UsageError`, `NotFoundError`."""
+    if plan.resume is not None:
+        with Store.open(paths.database_path(), readonly=True) as store:
+            found = queries.run(store.reader(), plan.resume).summary
+        plan = replace(
+            plan, resume=found.name, model=plan.model or found.model or EMBEDDED, task=plan.task or found.task
+        )
+    plan = replace(plan, model=plan.model or EMBEDDED, task=plan.task or "countdown")
+    assert plan.model is not None and plan.task is not None
+    if plan.name is not None:
+        names.check_name(plan.name)
+    find_model(plan.model)
+    find_task(plan.task)
+    return plan
+
+
+# --- in this terminal ---------------------------------------------------------------------------------------------
+
+
+def _here(output: Output, plan: Plan) -> int:
+    from rrr_local.engine.work import recipe_of, work
+    from rrr_local.workbench import workbench
+
+    assert plan.model is not None and plan.task is not None
+    recipe_of(plan, find_model(plan.model))  # before the model is loaded: a typing error should cost no wait
+    with workbench(model=plan.model, task=plan.task, backend=plan.backend) as bench, at_boundaries(STOPPING) as stop:
+        with progress(output) as report, closing(work(bench, plan, stop)) as events:
+            run_id = _followed(events, f"on {plan.task}, {bench.backend.name}", output, report)
+        _print(output, bench.store, run_id)
     return stop.exit_code
 
 
-def _refuse_with_resume(started: Mapping[str, Any]) -> None:
-    """A resumed run is what it was started as. Raises `UsageError`."""
-    given = next((name for name, value in started.items() if value not in (None, ())), None)
-    if given is not None:
-        flag = "-o" if given == "settings" else f"--{given}"
-        raise UsageError(f"{flag} cannot be changed in a run that is resumed", "leave it out, or start a new run")
+def _followed(events: Generator[Event], where: str, output: Output, report: Report) -> str:
+    """Report what happens to the end; returns the run's id. `where`: the task, and what computes."""
+    from rrr_local.engine.work import Begun, Moved, Noticed
+
+    run_id = ""
+    for event in events:
+        match event:
+            case Begun(job):
+                run_id = job.run_id
+                output.note(f"{job.name}: {job.recipe.steps} steps of {job.recipe.name} {where}")
+            case Noticed(text):
+                output.note(text)
+            case Moved(phase, done, total, note, step):
+                data = {} if step is None else {"reward": step.reward_mean, "seconds": step.seconds}
+                report(STAGES[phase], done, total, note, **data)
+    return run_id
 
 
-def _of_run(name: str, model: str | None, task: str | None) -> tuple[str, str]:
-    """The model and the task that a run was started with, where none are given. Raises `NotFoundError`."""
-    with Store.open(paths.database_path(), readonly=True) as store:
-        found = queries.run(store.reader(), name).summary
-    return model or found.model or EMBEDDED, task or found.task
-
-
-def _job(bench: Workbench, resume: str | None, start: Start, recipe: Recipe) -> Job:
-    if resume is not None:
-        return run.reopen(bench.store, bench.registered, resume)
-    if start.failures is not None and not queries.failures(bench.store.reader(), start.failures):
-        raise NotFoundError(f"there are no failures in session {start.failures}", "collect some with `rrr collect`")
-    return run.create(bench.store, bench.registered, bench.backend, recipe, start.seed or 0, start.name)
-
-
-def _train(bench: Workbench, job: Job, session: str | None, output: Output, report: Report, stop: Stop) -> None:
-    """Train to the last step, or to the next one after somebody asked to stop."""
-
-    def collected(so_far: failures.Progress) -> None:
-        if stop.requested:
-            raise SystemExit(stop.exit_code)  # before the first step there is nothing to save
-        wanted = job.recipe.failures
-        report("collect", min(so_far.failures, wanted), wanted, f"{so_far.attempts} attempts")
-
-    with run.training(job, bench.backend, bench.task, bench.store) as trainer:
-        loop = Loop(bench.backend, bench.task, job.recipe.temperature, job.recipe.limits)
-        notice = run.prepare(job, trainer, loop, bench.store, session, collected)
-        if notice is not None:
-            output.note(notice)
-        if not stop.requested:
-            _steps(trainer, job, report, stop)
-
-
-def _steps(trainer: Trainer, job: Job, report: Report, stop: Stop) -> None:
-    for record in trainer.run():
-        reward = "" if record.reward_mean is None else f"reward {record.reward_mean:.2f}"
-        report("train", record.step, job.recipe.steps, reward)
-        if stop.requested:
-            trainer.save()
-            return
-
-
-def _print(output: Output, bench: Workbench, job: Job) -> None:
-    found = queries.run(bench.store.reader(), job.run_id)
+def _print(output: Output, store: Store, run_id: str) -> None:
+    found = queries.run(store.reader(), run_id)
     summary = found.summary
-    adapter = None if found.last_checkpoint is None else str(job.data_folder / found.last_checkpoint)
+    adapter = None if found.last_checkpoint is None else str(paths.data_folder() / found.last_checkpoint)
     if output.json:
         output.document(
             "rrr.train/1",
-            run=job.name,
+            run=summary.name,
             status=summary.status,
             step=summary.last_step,
             steps=summary.total_steps,
@@ -158,11 +153,67 @@ def _print(output: Output, bench: Workbench, job: Job) -> None:
             adapter=adapter,
         )
         return
-    output.text(f"{job.name} is {summary.status}: step {summary.last_step} of {summary.total_steps}")
+    output.text(f"{summary.name} is {summary.status}: step {summary.last_step} of {summary.total_steps}")
     if summary.first_reward is not None and summary.last_reward is not None:
         output.text(f"reward {summary.first_reward:.2f} -> {summary.last_reward:.2f}")
     output.text(f"adapter: {adapter}")
     if summary.last_step < summary.total_steps:
-        output.text(f"go on with: rrr train --resume {job.name}")
+        output.text(f"go on with: rrr train --resume {summary.name}")
     else:
-        output.text(f"measure it with: rrr eval --adapter {job.name}")
+        output.text(f"measure it with: rrr eval --adapter {summary.name}")
+
+
+# --- detached, or not at all --------------------------------------------------------------------------------------
+
+
+def _detached(output: Output, plan: Plan) -> int:
+    """Start a trainer and wait until it has begun, so that what is wrong is said here. Raises what it ended with."""
+    with Store.open(paths.database_path()) as store:
+        trainers = Trainers(store)
+        named = plan if plan.name or plan.resume else replace(plan, name=trainers.next_name())
+        launch = trainers.start(named)
+        _wait(trainers, launch)
+    if output.json:
+        output.document("rrr.launch/1", run=launch.name, pid=launch.pid, log=str(launch.log))
+        return 0
+    output.text(f"{launch.name} is trained by process {launch.pid}; what it says is in {launch.log}")
+    output.text(f"look at it with: rrr train watch {launch.name}\nend it with: rrr runs stop {launch.name}")
+    return 0
+
+
+def _wait(trainers: Trainers, launch: Launch) -> None:
+    while not trainers.has_begun(launch):
+        failure = trainers.failure(launch)
+        if failure is not None:
+            raise failure
+        time.sleep(0.05)  # a row that appears is no event one can wait for
+
+
+def _dry_run(output: Output, plan: Plan) -> int:
+    from rrr_local.cli.preflight import print_preflight
+    from rrr_local.engine.preflight import preflight
+    from rrr_local.workbench import workbench
+
+    assert plan.model is not None and plan.task is not None
+    if plan.resume is not None:
+        raise UsageError("--dry-run looks at a run to be", "leave out --resume")
+    with workbench(model=plan.model, task=plan.task, backend=plan.backend) as bench, progress(output) as report:
+        found = preflight(bench, plan, report)
+    if output.json:
+        output.document("rrr.preflight/1", **asdict(found))
+    else:
+        print_preflight(output, found)
+    return 0 if found.ready else 1
+
+
+@command.command("watch")
+@click.argument("run", required=False)
+@click.option("--plain", is_flag=True, help="A line per step, no bar; so it is without a terminal.")
+@common
+@click.pass_obj
+def watch(output: Output, run: str | None, plain: bool) -> int:
+    """Follow RUN (the newest that is being trained) through the log. Ctrl-C leaves it running."""
+    from rrr_local.cli.watch import follow
+
+    with Store.open(paths.database_path(), readonly=True) as store:
+        return follow(store, output, run, plain=plain)

@@ -2,17 +2,16 @@
 
 Each function is one formula, named in its docstring with its source. Where a problem was sampled k times, average the k
 into its score first: problems, not samples, are the unit that varies.
+
+The screens show these numbers, and their process must not import numpy: the two functions that need it import it themselves.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from math import comb, sqrt
+from math import comb, fsum, sqrt
 from statistics import NormalDist
-
-import numpy as np
-from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +79,14 @@ def paired_difference(before: Sequence[float], after: Sequence[float]) -> Paired
     for unequal lengths, no problems, or scores outside 0 to 1.
     """
     change = _changes(before, after)
-    n, diff = len(change), float(change.mean())
-    if change.min() == change.max():
+    n, diff = len(change), fsum(change) / len(change)
+    if min(change) == max(change):
         unseen = wilson(0, n).high
         low, high = diff - unseen * (1 + diff), diff + unseen * (1 - diff)
     else:
-        half = _z(0.95) * float(change.std(ddof=1)) / sqrt(n)
+        half = _z(0.95) * sqrt(fsum((each - diff) ** 2 for each in change) / (n - 1) / n)
         low, high = max(diff - half, -1.0), min(diff + half, 1.0)
-    fixed, broken = int((change > 0).sum()), int((change < 0).sum())
+    fixed, broken = sum(each > 0 for each in change), sum(each < 0 for each in change)
     return PairedDifference(diff, low, high, fixed, broken, mcnemar_exact(fixed, broken), n)
 
 
@@ -96,7 +95,9 @@ def paired_bootstrap(before: Sequence[float], after: Sequence[float], seed: int,
 
     A check on `paired_difference` for scores that are not 0 or 1. Equal seeds give equal intervals.
     """
-    change = _changes(before, after)
+    import numpy as np
+
+    change = np.asarray(_changes(before, after))
     rng = np.random.default_rng(seed)
     # One resample at a time: 10,000 x n indices at once would be 160 MB for 2,000 problems.
     means = [change[rng.integers(len(change), size=len(change))].mean() for _ in range(resamples)]
@@ -115,6 +116,8 @@ def clustered_se(scores: Sequence[float], clusters: Sequence[Hashable]) -> float
     names = {cluster: i for i, cluster in enumerate(dict.fromkeys(clusters))}
     if len(names) < 2:
         raise ValueError("a clustered standard error needs at least two clusters")
+    import numpy as np
+
     values = np.asarray(scores, dtype=np.float64)
     sums = np.bincount([names[cluster] for cluster in clusters], weights=values - values.mean())
     return sqrt(len(names) / (len(names) - 1) * float(sums @ sums)) / len(values)
@@ -148,12 +151,10 @@ def _z(confidence: float) -> float:
     return NormalDist().inv_cdf((1 + confidence) / 2)
 
 
-def _changes(before: Sequence[float], after: Sequence[float]) -> NDArray[np.float64]:
-    """After minus before, shape (n,)."""
+def _changes(before: Sequence[float], after: Sequence[float]) -> list[float]:
+    """After minus before, problem by problem."""
     if len(before) != len(after) or len(before) == 0:
         raise ValueError(f"{len(before)} scores before, {len(after)} after: they must be the same problems")
-    pair = np.asarray([before, after], dtype=np.float64)
-    if not ((pair >= 0) & (pair <= 1)).all():
+    if not all(0 <= score <= 1 for scores in (before, after) for score in scores):
         raise ValueError("scores must be between 0 and 1")
-    change: NDArray[np.float64] = pair[1] - pair[0]
-    return change
+    return [later - earlier for earlier, later in zip(before, after, strict=True)]

@@ -116,3 +116,10 @@ def adapter_id(connection: Connection, adapter: AdapterRecord) -> int:
     if adapter.train_run_id is not None:
         update(connection, "train_runs", adapter.train_run_id, {"last_checkpoint": adapter.path})
     return id_
+
+
+def drop_adapters(connection: Connection, run_id: str) -> None:
+    """Mark a run's adapters as gone, and that it has no checkpoint. Raises `NotFoundError` when there is no such run."""
+    sql = "UPDATE adapters SET deleted_at = ? WHERE train_run_id = ? AND deleted_at IS NULL"
+    connection.execute(sql, (now(), run_id))
+    update(connection, "train_runs", run_id, {"last_checkpoint": None})

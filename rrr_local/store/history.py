@@ -1,24 +1,61 @@
-"""What flows out for a person: episodes page by page, one episode in full, reflections that helped, and search.
+"""What flows out for a person: episodes page by page and filtered, counts of them, and one in full.
 
-Search orders by newest and not by rank: ranking a word that most rows contain takes seconds at a million rows.
+The verdict of an episode is that of its first attempt; `Outcome` is what became of it in the end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from rrr_local.episode import FinishReason, Problem, Split, VerdictKind
 from rrr_local.errors import NotFoundError
-from rrr_local.store.queries import fetch, problem_from
+from rrr_local.store.queries import LAST_ID, fetch, problem_from
 from rrr_local.store.records import SessionKind
+from rrr_local.store.rows import Value, now
+from rrr_local.store.search import WITH_WORDS, all_of
 from rrr_local.store.sqlite import Connection
-from rrr_local.text import storable
 
-LAST_ID = 2**63 - 1
-"""No id is larger."""
+
+class Outcome(StrEnum):
+    """What became of an episode."""
+
+    PASSED = "passed"
+    """At the first try."""
+    FIXED = "fixed"
+    """By a retry, one made in training included."""
+    FAILED = "failed"
+    UNCHECKED = "unchecked"
+    """Nobody judged it, or the verifier broke."""
+
+
+class Judge(StrEnum):
+    """Whose verdict on the first attempt counts."""
+
+    USER = "user"
+    VERIFIER = "verifier"
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeFilter:
+    """Which episodes; None stands for any."""
+
+    text: str = ""
+    """Words that its prompt, one of its tries or one of its reflections holds: all of them, whole, in any case."""
+    outcome: Outcome | None = None
+    task: str | None = None
+    kind: SessionKind | None = None
+    judge: Judge | None = None
+    run: str | None = None
+    """The name or id of a run that reflected on it."""
+    excluded: bool | None = None
+    """Whether it is left out of training."""
+
+
+ANY = EpisodeFilter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +78,43 @@ class EpisodeSummary:
     reflections: int
     retries_passed: int
     created_at: str
+    excluded: bool
+    """Whether it is left out of training."""
+    by_user: bool
+    """Whether the verdict is a person's."""
+    run: str | None
+    """The name of the newest run that reflected on it."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """What became of it; `_OUTCOMES` says the same in SQL."""
+        if self.verdict is VerdictKind.PASS:
+            return Outcome.PASSED
+        if self.retries_passed:
+            return Outcome.FIXED
+        return Outcome.UNCHECKED if self.verdict in (None, VerdictKind.ERROR) else Outcome.FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """How many episodes there are of each outcome."""
+
+    episodes: int
+    first_try: int
+    """Passed at the first try."""
+    fixed: int
+    failed: int
+    unchecked: int
+
+
+class Day(NamedTuple):
+    """The episodes of one day."""
+
+    day: str
+    """UTC, such as 2026-03-01."""
+    episodes: int
+    passed: int
+    """At the first try."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,49 +163,45 @@ class Episode:
     plain_retries: tuple[Try, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class WinningReflection:
-    """A reflection whose retry passed."""
-
-    id: int
-    reflection: str
-    prompt: str | None
-    attempt_id: int
-    attempt: str
-    reason: str | None
-    """Why the first attempt failed."""
-    retry_id: int
-    retry: str
-    run_id: str | None
-    step: int | None
-    created_at: str
+_OUTCOMES = {
+    Outcome.PASSED: "verdict IS 'pass'",
+    Outcome.FIXED: "verdict IS NOT 'pass' AND retries_passed > 0",
+    Outcome.FAILED: "verdict IN ('fail', 'unparsed', 'timeout') AND retries_passed = 0",
+    Outcome.UNCHECKED: "coalesce(verdict, 'error') = 'error' AND retries_passed = 0",
+}
+_OF_RUN = """id IN (SELECT g.first_attempt_id FROM rollout_groups g JOIN train_runs r ON r.id = g.train_run_id
+  WHERE ? IN (r.name, r.id))"""
 
 
-class Found(StrEnum):
-    """What a search found."""
-
-    ATTEMPT = "attempt"
-    """A first attempt or a retry."""
-    REFLECTION = "reflection"
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """One text that holds the words."""
-
-    kind: Found
-    id: int
-    episode_id: int
-    """The first attempt of its episode."""
-    text: str
-    created_at: str
-
-
-def episodes(connection: Connection, limit: int = 50, before: int | None = None) -> list[EpisodeSummary]:
+def episodes(
+    connection: Connection, limit: int = 50, before: int | None = None, which: EpisodeFilter = ANY
+) -> list[EpisodeSummary]:
     """The newest episodes, or the next page: those older than the id `before`."""
     columns = ", ".join(f.name for f in fields(EpisodeSummary))
-    sql = f"SELECT {columns} FROM episodes WHERE id < ? ORDER BY id DESC LIMIT ?"
-    return [_summary(row) for row in fetch(connection, sql, LAST_ID if before is None else before, limit)]
+    condition, values = _condition(which)
+    sql = f"SELECT {columns} FROM episodes WHERE id < ? AND {condition} ORDER BY id DESC LIMIT ?"
+    return [_summary(row) for row in fetch(connection, sql, LAST_ID if before is None else before, *values, limit)]
+
+
+def totals(connection: Connection, which: EpisodeFilter = ANY) -> Totals:
+    """How many episodes there are, and what became of them. Reads them all: 1 s for a million."""
+    condition, values = _condition(which)
+    counts = ", ".join(f"count(*) FILTER (WHERE {_OUTCOMES[outcome]})" for outcome in Outcome)
+    episodes = (
+        f"SELECT verdict, iif(verdict IS 'pass', 0, retries_passed) AS retries_passed FROM episodes WHERE {condition}"
+    )
+    return Totals(*fetch(connection, f"SELECT count(*), {counts} FROM ({episodes})", *values)[0])
+
+
+def daily(connection: Connection, days: int = 30) -> list[Day]:
+    """The episodes of each of the last days, today's last; a day without any is there too."""
+    today = datetime.fromisoformat(now()).astimezone(UTC).date()
+    wanted = [(today - timedelta(days=back)).isoformat() for back in reversed(range(days))]
+    sql = """
+        SELECT substr(created_at, 1, 10), count(*), count(*) FILTER (WHERE verdict = 'pass')
+        FROM episodes WHERE created_at >= ? GROUP BY 1"""
+    found = {row[0]: row[1:] for row in fetch(connection, sql, wanted[0])}
+    return [Day(day, *found.get(day, (0, 0))) for day in wanted]
 
 
 def episode(connection: Connection, attempt_id: int) -> Episode:
@@ -154,29 +224,21 @@ def episode(connection: Connection, attempt_id: int) -> Episode:
     return Episode(SessionKind(kind), problem, attempt, tuple(reflections), tuple(plain))
 
 
-def winning_reflections(connection: Connection, run_id: str | None = None, limit: int = 50) -> list[WinningReflection]:
-    """The newest reflections whose retry passed, of one run or of all."""
-    columns = ", ".join(f.name for f in fields(WinningReflection))
-    sql = f"SELECT {columns} FROM winning_reflections WHERE ?1 IS NULL OR run_id = ?1 ORDER BY id DESC LIMIT ?2"
-    return [WinningReflection(*row) for row in fetch(connection, sql, run_id, limit)]
-
-
-def search(connection: Connection, words: str, limit: int = 50) -> list[Hit]:
-    """The newest attempts and reflections that hold all the words, whole and in any case."""
-    query = " ".join(f'"{word}"' for word in storable(words).replace('"', " ").split())
-    if not query:
-        return []
-    attempts = """
-        SELECT 'attempt', a.id, coalesce(a.first_attempt_id, a.id), a.text, a.created_at
-        FROM attempts_fts JOIN attempts a ON a.id = attempts_fts.rowid
-        WHERE attempts_fts MATCH ? ORDER BY attempts_fts.rowid DESC LIMIT ?"""
-    reflections = """
-        SELECT 'reflection', r.id, r.attempt_id, r.text, r.created_at
-        FROM reflections_fts JOIN reflections r ON r.id = reflections_fts.rowid
-        WHERE reflections_fts MATCH ? ORDER BY reflections_fts.rowid DESC LIMIT ?"""
-    found = [row for sql in (attempts, reflections) for row in fetch(connection, sql, query, limit)]
-    found.sort(key=lambda row: row[4], reverse=True)
-    return [Hit(Found(kind), *rest) for kind, *rest in found[:limit]]
+def _condition(which: EpisodeFilter) -> tuple[str, list[Value]]:
+    """A condition on the columns of the view `episodes`, and the values of its marks."""
+    given: list[tuple[str, list[Value]]] = [
+        (f"id IN ({WITH_WORDS})", [all_of(which.text)] * 3 if which.text.strip() else [None]),
+        ("task = ?", [which.task]),
+        ("kind = ?", [which.kind]),
+        ("verdict IS NOT NULL AND iif(by_user, 'user', 'verifier') = ?", [which.judge]),
+        (_OF_RUN, [which.run]),
+        ("excluded = ?", [which.excluded]),
+    ]
+    asked = [(condition, values) for condition, values in given if values[0] is not None]
+    outcome = [] if which.outcome is None else [_OUTCOMES[which.outcome]]
+    return " AND ".join(["1", *outcome, *(condition for condition, _ in asked)]), [
+        v for _, values in asked for v in values
+    ]
 
 
 def _summary(row: Sequence[Any]) -> EpisodeSummary:
@@ -184,6 +246,7 @@ def _summary(row: Sequence[Any]) -> EpisodeSummary:
     values["kind"] = SessionKind(values["kind"])
     values["split"] = None if values["split"] is None else Split(values["split"])
     values["verdict"] = None if values["verdict"] is None else VerdictKind(values["verdict"])
+    values["excluded"], values["by_user"] = bool(values["excluded"]), bool(values["by_user"])
     return EpisodeSummary(**values)
 
 

@@ -19,6 +19,7 @@ from sqlite_utils import Database, Migrations
 from sqlite_utils.db import Table
 
 from rrr_local.errors import ResourceError
+from rrr_local.store import schema_2
 from rrr_local.store.schema import APPLICATION_ID, INDEXES, SCHEMA_VERSION, SEARCHABLE, TABLES, VIEWS
 from rrr_local.store.sqlite import Connection, transaction
 
@@ -35,6 +36,14 @@ def m0001_initial(db: Database) -> None:
     for table in SEARCHABLE:
         cast(Table, db[table]).enable_fts(["text"], create_triggers=True)
     db.executescript(f"PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version=1;")
+
+
+@MIGRATIONS()
+def m0002_conversations(db: Database) -> None:
+    """Everything of version 2; prompts can be searched now too."""
+    db.executescript(schema_2.TABLES + schema_2.INDEXES + schema_2.VIEWS)
+    cast(Table, db["problems"]).enable_fts(["prompt"], create_triggers=True)
+    db.executescript("PRAGMA user_version=2;")
 
 
 def migrate(connection: Connection, path: Path) -> None:
@@ -68,5 +77,6 @@ def _check(connection: Connection) -> None:
         raise ResourceError(
             f"the log is damaged after its upgrade ({problems[0]})", "put the newest file of `backups` in its place"
         )
-    for table in SEARCHABLE:
-        connection.execute(f"INSERT INTO {table}_fts({table}_fts, rank) VALUES ('integrity-check', 1)")
+    indexes = connection.execute("SELECT name FROM sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL TABLE%'").fetchall()
+    for (index,) in indexes:
+        connection.execute(f"INSERT INTO [{index}]([{index}], rank) VALUES ('integrity-check', 1)")

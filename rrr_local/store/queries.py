@@ -1,4 +1,4 @@
-"""What flows out for training and evaluation: runs, steps, failures, eval pairs, counts.
+"""What flows out for training: runs, steps, failures; and settings and counts.
 
 Typed reads on a read-only connection (`Store.reader`). Lists are newest first in the order of writing, since clocks may
 jump.
@@ -13,7 +13,7 @@ from typing import Any
 
 from rrr_local.episode import FinishReason, Problem, Split, VerdictKind
 from rrr_local.errors import NotFoundError, UsageError
-from rrr_local.store.records import EvalStatus, Json, RunStatus, StepRecord, unpack_ids
+from rrr_local.store.records import Json, RunPhase, RunRequest, RunStatus, StepRecord, unpack_ids
 from rrr_local.store.rows import Value
 from rrr_local.store.sqlite import Connection, readable_errors
 
@@ -65,6 +65,15 @@ class Run:
     host: str | None
     heartbeat_at: str | None
     """For display only: the lock of the run's folder says whether it lives."""
+    phase: RunPhase | None
+    """What it is at; None in a run of an older version."""
+    phase_done: int | None
+    """Of `phase_total`: steps, problems or attempts, as the phase has it."""
+    phase_total: int | None
+    request: RunRequest | None
+    """What a person asked of its trainer that was not yet done."""
+    note: str | None
+    """What a person wrote about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,39 +105,6 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class EvalSummary:
-    """An evaluation in a list."""
-
-    id: str
-    task: str
-    model: str | None
-    adapter: str | None
-    """None for the bare model."""
-    status: EvalStatus
-    n: int
-    items: int
-    """Results so far."""
-    first_try: float | None
-    final_rate: float | None
-    errors: int | None
-    problems_sha256: str
-    started_at: str
-    ended_at: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class EvalPair:
-    """One problem in two evaluations; None where the verifier broke."""
-
-    problem_id: int
-    epoch: int
-    first_before: bool | None
-    first_after: bool | None
-    final_before: bool | None
-    final_after: bool | None
-
-
-@dataclass(frozen=True, slots=True)
 class Counts:
     """How much is in the log."""
 
@@ -141,6 +117,28 @@ class Counts:
     evals: int
     size_bytes: int
     """Of the file, without its write-ahead log."""
+
+
+LAST_ID = 2**63 - 1
+"""No id is larger."""
+
+_FAILURES = """
+    SELECT a.id, p.id, p.prompt, p.meta, p.sha256, p.split, a.text, a.token_ids, v.verdict, v.reason,
+      a.finish_reason, a.prompt_sha256, a.seed
+    FROM attempts a JOIN sessions s ON s.id = a.session_id JOIN problems p ON p.id = a.problem_id
+      JOIN attempt_verdicts v ON v.attempt_id = a.id
+    WHERE a.attempt_no = 1 AND v.verdict IN ('fail', 'unparsed', 'timeout')
+      AND (SELECT o.verdict FROM outcomes o WHERE o.attempt_id = a.id AND o.source = 'verifier' ORDER BY o.id DESC LIMIT 1)
+        IN ('fail', 'unparsed', 'timeout')
+      AND NOT EXISTS (SELECT 1 FROM excluded x WHERE x.attempt_id = a.id)
+      AND NOT EXISTS (SELECT 1 FROM attempts c WHERE c.copy_of = a.id)"""
+"""Failed first attempts that are not excluded, each once. What the verifier did not fail is no failure, whatever a person said of it:
+it rewards the retries, and would reward what that person finds wrong."""
+
+
+_POOL = f"""{_FAILURES} AND p.task_id = ? AND s.model_id = ? AND s.kind IN ('chat', 'collect')
+      AND p.split <> 'eval' AND a.token_ids IS NOT NULL
+      AND NOT EXISTS (SELECT 1 FROM turns u WHERE u.attempt_id = a.id AND u.context_id IS NOT NULL)"""
 
 
 def runs(connection: Connection, limit: int = 100) -> list[RunSummary]:
@@ -160,6 +158,8 @@ def run(connection: Connection, name: str) -> Run:
     row = fetch(connection, f"SELECT {', '.join(columns)} FROM train_runs WHERE id = ?", run_id)[0]
     values = dict(zip(columns, row, strict=True))
     values["config"] = json.loads(values["config"])
+    values["phase"] = None if values["phase"] is None else RunPhase(values["phase"])
+    values["request"] = None if values["request"] is None else RunRequest(values["request"])
     return Run(_run_summary(summary), **values)
 
 
@@ -171,38 +171,33 @@ def steps(connection: Connection, run_id: str, after: int = 0) -> list[Step]:
 
 
 def failures(connection: Connection, session_id: str) -> list[Failure]:
-    """The failed first attempts of a session, in order. Those whose verifier broke are not failures of the model."""
-    sql = """
-        SELECT a.id, p.id, p.prompt, p.meta, p.sha256, p.split, a.text, a.token_ids, v.verdict, v.reason,
-          a.finish_reason, a.prompt_sha256, a.seed
-        FROM attempts a JOIN problems p ON p.id = a.problem_id JOIN attempt_verdicts v ON v.attempt_id = a.id
-        WHERE a.session_id = ? AND a.attempt_no = 1 AND v.verdict IN ('fail', 'unparsed', 'timeout') ORDER BY a.id"""
-    return [_failure(row) for row in fetch(connection, sql, session_id)]
+    """The failed first attempts of a session, in order, without the excluded ones."""
+    return [_failure(row) for row in fetch(connection, f"{_FAILURES} AND a.session_id = ? ORDER BY a.id", session_id)]
 
 
-def evals(connection: Connection, limit: int = 100) -> list[EvalSummary]:
-    """The newest evaluations."""
-    sql = f"SELECT {_columns(EvalSummary)} FROM eval_summary ORDER BY position DESC LIMIT ?"
-    names = [f.name for f in fields(EvalSummary)]
-    found = [dict(zip(names, row, strict=True)) for row in fetch(connection, sql, limit)]
-    return [EvalSummary(**{**values, "status": EvalStatus(values["status"])}) for values in found]
+def pool(connection: Connection, task_id: int, model_id: int, before_attempt: int | None = None) -> list[Failure]:
+    """All failures of a task and a model that a run may learn from, newest last: of chats and of collections, not of evaluations.
 
-
-def eval_pairs(connection: Connection, before: str, after: str) -> list[EvalPair]:
-    """The problems that two evaluations have in common, in order.
-
-    Raises `NotFoundError` when one does not exist, `UsageError` when they are not of the same problems.
+    `before_attempt` leaves out that attempt and newer ones, so that a resumed run finds what it began with (`last_attempt` + 1 for all
+    there are now). A turn that depends on the turns before it is no problem of its own; what has no ids cannot be trained on.
     """
-    hashes = {_problems_sha256(connection, before), _problems_sha256(connection, after)}
-    if len(hashes) > 1:
-        raise UsageError(
-            "the two evaluations are not of the same problems", "evaluate both with the same task, n and seed"
-        )
-    sql = """
-        SELECT b.problem_id, b.epoch, b.first_pass, a.first_pass, b.final_pass, a.final_pass
-        FROM eval_items b JOIN eval_items a ON a.problem_id = b.problem_id AND a.epoch = b.epoch
-        WHERE b.eval_id = ? AND a.eval_id = ? ORDER BY b.problem_id, b.epoch"""
-    return [EvalPair(row[0], row[1], *map(_flag, row[2:])) for row in fetch(connection, sql, before, after)]
+    end = LAST_ID if before_attempt is None else before_attempt
+    return [_failure(row) for row in fetch(connection, f"{_POOL} AND a.id < ? ORDER BY a.id", task_id, model_id, end)]
+
+
+def pool_size(connection: Connection, task_id: int, model_id: int) -> int:
+    """How many failures `pool` would give now."""
+    return int(fetch(connection, f"SELECT count(*) FROM ({_POOL})", task_id, model_id)[0][0])
+
+
+def last_attempt(connection: Connection) -> int:
+    """The newest attempt's id; 0 in an empty log."""
+    return int(fetch(connection, "SELECT coalesce(max(id), 0) FROM attempts")[0][0])
+
+
+def settings(connection: Connection) -> dict[str, str]:
+    """Every setting that was set."""
+    return dict(fetch(connection, "SELECT key, value FROM settings"))
 
 
 def adapter_id(connection: Connection, path: str, sha256: str) -> int | None:
@@ -230,7 +225,7 @@ def problem_from(prompt: str, info: str, sha256: str, split: str) -> Problem:
     return Problem(prompt, json.loads(info), sha256, Split(split))
 
 
-def _columns(record: type[RunSummary] | type[EvalSummary] | type[StepRecord]) -> str:
+def _columns(record: type[RunSummary] | type[StepRecord]) -> str:
     return ", ".join(f.name for f in fields(record))
 
 
@@ -277,14 +272,3 @@ def _failure(row: Sequence[Any]) -> Failure:
         prompt_sha256=prompt_sha256,
         seed=seed,
     )
-
-
-def _problems_sha256(connection: Connection, eval_id: str) -> str:
-    found = fetch(connection, "SELECT problems_sha256 FROM evals WHERE id = ?", eval_id)
-    if not found:
-        raise NotFoundError(f"there is no evaluation {eval_id}", "evaluate first, with `rrr eval`")
-    return str(found[0][0])
-
-
-def _flag(value: int | None) -> bool | None:
-    return None if value is None else bool(value)

@@ -54,6 +54,32 @@ ENDED = (RunStatus.STOPPED, RunStatus.DONE, RunStatus.FAILED, RunStatus.LOST)
 """The statuses in which no process works on the run."""
 
 
+class RunPhase(StrEnum):
+    """What a run is at; 100 % of its steps is not the end of it."""
+
+    PREPARING = "preparing"
+    """Loading the model, and the newest checkpoint of a resumed run."""
+    MEASURING = "measuring"
+    """Evaluating before training."""
+    COLLECTING = "collecting"
+    """Attempting problems until enough have failed."""
+    TRAINING = "training"
+    EVALUATING = "evaluating"
+    SAVING = "saving"
+    DONE = "done"
+
+
+class RunRequest(StrEnum):
+    """What a person asks of a run's trainer, which looks between two steps or batches."""
+
+    PAUSE = "pause"
+    """Write a checkpoint and end, to go on later."""
+    STOP = "stop"
+    """Write a checkpoint and end."""
+    DISCARD = "discard"
+    """End, and remove the run's adapters."""
+
+
 class AdapterKind(StrEnum):
     """Where an adapter comes from."""
 
@@ -95,7 +121,8 @@ class TryRecord:
     token_ids: bytes | None = None
     """The reply's ids as `pack_ids` gives them.
 
-    Kept for first attempts that did not pass: training needs them as sampled.
+    Kept for first attempts that did not pass, since training needs them as sampled, and for every reply of a chat, since the
+    conversation goes on from them.
     """
     verify_ms: int | None = None
 
@@ -116,7 +143,11 @@ class ReflectionRecord:
     """1 when the retry passed, else 0; None outside training and where the verifier broke."""
     advantage: float | None = None
     retry: TryRecord | None = None
-    """None where the retry was cancelled."""
+    """None where the reflection was cancelled."""
+    prompt: str | None = None
+    """The user message that asked for it, in a chat: a person's reason may be part of it."""
+    token_ids: bytes | None = None
+    """Its ids as `pack_ids` gives them. Kept in a chat, since the conversation goes on from them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,18 @@ def update(connection: Connection, table: str, key: int | str, values: Mapping[s
         raise NotFoundError(f"the log has no row {key} in {table}", "look at `rrr runs list`")
 
 
+def set_setting(connection: Connection, key: str, value: str | None) -> None:
+    """Keep a setting; None forgets it."""
+    if value is None:
+        connection.execute("DELETE FROM settings WHERE key = ?", (key,))
+        return
+    sql = (
+        "INSERT INTO settings VALUES (?, ?, ?) "
+        "ON CONFLICT(key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at"
+    )
+    connection.execute(sql, (cleaned(key), cleaned(value), now()))
+
+
 def _insert_sql(table: str, values: Mapping[str, Value]) -> str:
     marks = ", ".join("?" * len(values))
     return f"INSERT INTO {table}({', '.join(values)}) VALUES ({marks})"

@@ -17,6 +17,9 @@ from rrr_local.store.rows import Value, insert, insert_for_id, now, to_json, upd
 from rrr_local.store.sqlite import Connection
 from rrr_local.store.tries import TryWriter
 
+OTHERS_COLUMNS = frozenset({"request", "note"})
+"""Columns that somebody else than the trainer sets: they are no sign of its life."""
+
 
 def insert_run(connection: Connection, run_id: str, run: RunRecord) -> None:
     """A queued run. Raises `UsageError` when its name is taken."""
@@ -46,7 +49,9 @@ def insert_run(connection: Connection, run_id: str, run: RunRecord) -> None:
 def update_run(connection: Connection, run_id: str, columns: Mapping[str, Value]) -> None:
     """Set columns, the heartbeat, and when the run started or ended if its status changes. Raises `NotFoundError`."""
     time = now()
-    values: dict[str, Value] = {**columns, "heartbeat_at": time}
+    values: dict[str, Value] = dict(columns)
+    if columns.keys() - OTHERS_COLUMNS:
+        values["heartbeat_at"] = time
     status = columns.get("status")
     if status is not None:
         values["ended_at"] = time if status in ENDED else None
@@ -69,13 +74,26 @@ def insert_step(
     place_of_step: dict[str, Value] = {"run_id": run_id, "segment": segment, "created_at": time}
     insert(connection, "train_steps", place_of_step | step_values(step))
     update(connection, "train_runs", run_id, {"last_step": step.step, "heartbeat_at": time})
+    _add_up(connection, run_id, "step = ?", step.step)
 
 
 def rewind(connection: Connection, run_id: str, step: int) -> None:
     """Delete the step rows after `step` and begin a new segment. Raises `NotFoundError`."""
     segment = _segment(connection, run_id)
     connection.execute("DELETE FROM train_steps WHERE run_id = ? AND step > ?", (run_id, step))
-    update(connection, "train_runs", run_id, {"last_step": step, "segment": segment + 1})
+    update(connection, "train_runs", run_id, {"last_step": step, "segment": segment + 1} | dict.fromkeys(SUMS))
+    _add_up(connection, run_id, "step <= ?", step)
+
+
+SUMS = ("groups", "groups_used", "seconds")
+"""Columns of a run that are sums over its steps; None where no step has a number."""
+
+
+def _add_up(connection: Connection, run_id: str, which: str, step: int) -> None:
+    """Add the numbers of some steps to the run's sums."""
+    sums = ", ".join(f"coalesce(r.{name} + sum(s.{name}), r.{name}, sum(s.{name}))" for name in SUMS)
+    sql = f"UPDATE train_runs AS r SET ({', '.join(SUMS)}) = (SELECT {sums} FROM train_steps s WHERE run_id = r.id AND {which}) "
+    connection.execute(f"{sql} WHERE id = ?", (step, run_id))
 
 
 def _segment(connection: Connection, run_id: str) -> int:

@@ -1,4 +1,4 @@
-"""Schema version 1. Never edited after a release: later versions are further migrations.
+"""The newest version's number, and schema version 1: never edited after a release. `schema_2` holds what came after.
 
 Every table is STRICT. Attempts, reflections and outcomes are append-only: a verdict changes by a new row in `outcomes`.
 What many rows refer to has an INTEGER key, what people name or two processes create has a ULID. Times are UTC, ISO 8601
@@ -14,7 +14,7 @@ that the rebuilt one is what the model saw.
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 APPLICATION_ID = 0x7272724C
 """'rrrL' in the file's header: this is a log of ours."""
 
@@ -158,4 +158,4 @@ FROM reflections f CROSS JOIN attempts b ON b.reflection_id = f.id
 """
 
 SEARCHABLE = ("attempts", "reflections")
-"""Tables whose `text` has a full-text index."""
+"""Tables whose `text` has had a full-text index since version 1."""

@@ -1,26 +1,21 @@
 """`Store`: the log as the rest of the program sees it.
 
-Methods that return an id, and those that change a run, come back when the row is committed to disk. `end_session` and
-`log_eval_items` come back at once and are written within 250 ms; `flush` waits for them. When the disk is full or the
-file locked, a method raises and nothing of *its* rows was written: call it again. What had been accepted before stays
-queued (see `rrr_local.store.writer`).
+Methods that return an id, and those that change a run, come back when the row is committed to disk. `end_session`, `log_eval_items` and
+`progress` come back at once and are written within 250 ms; `flush` waits for them. When the disk is full or the file locked, a method
+raises and nothing of *its* rows was written: call it again. What had been accepted before stays queued (see `rrr_local.store.writer`).
 
-Reading is in `rrr_local.store.queries`, on the connection that `reader` gives.
+Reading is in `queries`, `history`, `chats`, `evaluations` and `runs_read`, on the connection that `reader` gives.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from types import TracebackType
-from typing import Self, TypeVar
+from collections.abc import Mapping, Sequence
 
 from rrr_local import __version__
-from rrr_local.episode import Problem, VerdictKind
-from rrr_local.errors import NotFoundError, UsageError
-from rrr_local.store import catalogue, evals, rows, runs, tries
+from rrr_local.episode import Problem, Verdict, VerdictKind
+from rrr_local.store import catalogue, evals, feedback, rows, runs, tries, turns
 from rrr_local.store.ids import ulid
+from rrr_local.store.log import OpenLog
 from rrr_local.store.records import (
     AdapterRecord,
     EpisodeRecord,
@@ -30,87 +25,34 @@ from rrr_local.store.records import (
     GroupRecord,
     Json,
     ModelRecord,
+    ReflectionRecord,
+    RunPhase,
     RunRecord,
     SessionKind,
     StepRecord,
 )
-from rrr_local.store.schema import APPLICATION_ID, SCHEMA_VERSION
-from rrr_local.store.sqlite import Connection, connect, connect_readonly, readable_errors, use_wal
-from rrr_local.store.writer import Writer
+from rrr_local.store.sqlite import Connection
 
-T = TypeVar("T")
-
-RUN_COLUMNS = frozenset({"status", "last_checkpoint", "pid", "host", "error", "total_steps"})
+RUN_COLUMNS = frozenset(
+    {
+        "status",
+        "last_checkpoint",
+        "pid",
+        "host",
+        "error",
+        "total_steps",
+        "phase",
+        "phase_done",
+        "phase_total",
+        "request",
+        "note",
+    }
+)
 """What `Store.update_run` may set."""
 
 
-class Store:
+class Store(OpenLog):
     """One open log. Methods may be called from any thread; never fork a process that has one open."""
-
-    def __init__(self, path: Path, writer: Writer | None) -> None:
-        self.path = path
-        self._writer = writer
-        self._local = threading.local()
-        self._readers: list[Connection] = []
-
-    @classmethod
-    def open(cls, path: Path, *, readonly: bool = False) -> Self:
-        """Open the log at `path`; create or upgrade it unless `readonly`.
-
-        Raises `NotFoundError` (read-only and no file), `UsageError` (not ours, or made by another version),
-        `ResourceError`.
-        """
-        with readable_errors():
-            if not readonly:
-                return cls(path, Writer(_open_to_write(path)))
-            if not path.exists():
-                raise NotFoundError(f"there is no log at {path} yet", "try something first, for example `rrr demo`")
-            return cls._open_to_read(path)
-
-    @classmethod
-    def _open_to_read(cls, path: Path) -> Self:
-        store = cls(path, None)
-        try:
-            if _version(store.reader(), path) < SCHEMA_VERSION:
-                raise UsageError(f"{path} was made by an older rrr-local", "open it with a command that writes to it")
-        except BaseException:
-            store.close()
-            raise
-        return store
-
-    def close(self) -> None:
-        """Write what is queued and close every connection. Raises what `flush` raises, after closing."""
-        try:
-            if self._writer is not None:
-                self._writer.close()
-        finally:
-            while self._readers:
-                self._readers.pop().close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def reader(self) -> Connection:
-        """This thread's read-only connection; it sees everything that is committed."""
-        connection: Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            with readable_errors():
-                connection = connect_readonly(self.path)
-            self._local.connection = connection
-            self._readers.append(connection)
-        return connection
-
-    def flush(self) -> None:
-        """Wait until everything queued is committed.
-
-        Raises `ResourceError` or `BusyError` when it cannot be; it stays queued then, for the next flush.
-        """
-        self._writing().flush()
 
     # What is tried: models, tasks, problems
 
@@ -186,7 +128,64 @@ class Store:
 
     def log_user_verdict(self, attempt_id: int, verdict: VerdictKind, reason: str) -> None:
         """A person's verdict: from now on it counts instead of the verifier's, which stays in the log."""
-        self._write(lambda connection: tries.log_user_verdict(connection, attempt_id, verdict, reason))
+        self._write(lambda connection: feedback.log_user_verdict(connection, attempt_id, verdict, reason))
+
+    def retract_user_verdict(self, attempt_id: int) -> None:
+        """Take back the newest rating that stands: the one before it counts again, else the verifier's verdict.
+
+        Raises `NotFoundError` when there is none.
+        """
+        self._write(lambda connection: feedback.retract(connection, attempt_id))
+
+    def exclude(self, attempt_id: int, excluded: bool) -> None:
+        """Leave an episode out of training, or take it in again; `attempt_id` is any of its tries. Raises `NotFoundError`."""
+        self._write(lambda connection: feedback.exclude(connection, attempt_id, excluded))
+
+    def log_reflection(
+        self, session_id: str, attempt_id: int, reflection: ReflectionRecord, adapter_id: int | None = None
+    ) -> int | None:
+        """Write a reflection on a first attempt that is in the log, with its retry; the retry's id.
+
+        Raises `NotFoundError`, and `ValueError` when the attempt is a retry.
+        """
+        return self._write(
+            lambda connection: tries.log_reflection(connection, session_id, attempt_id, reflection, adapter_id)
+        )
+
+    # Conversations: sessions of kind CHAT with turns
+
+    def add_turn(
+        self, session_id: str, attempt_id: int, parent_id: int | None = None, context_id: int | None = None
+    ) -> int:
+        """A turn of a conversation; its id. `rrr_local.store.chats.Turn` says what the columns mean.
+
+        Raises `NotFoundError` when the attempt is not in the log, or an earlier turn not in this conversation.
+        """
+        return self._write(
+            lambda connection: turns.insert_turn(connection, session_id, attempt_id, parent_id, context_id)
+        )
+
+    def check_turn(
+        self, turn_id: int, problem_id: int, verdict: Verdict, retries: Mapping[int, Verdict] | None = None
+    ) -> int:
+        """Give a turn's reply a problem that can be checked, and its verdict; the id of its first attempt from now on.
+
+        The log is append-only: the episode is written again with the same tokens, and what was there stays. `retries` are the verdicts of
+        its retries by attempt id. Raises `NotFoundError`.
+        """
+        return self._write(lambda connection: turns.check(connection, turn_id, problem_id, verdict, retries or {}))
+
+    def hide_turn(self, turn_id: int, hidden: bool) -> None:
+        """Take a turn out of sight, or show it again. Raises `NotFoundError`."""
+        self._write(lambda connection: turns.hide(connection, turn_id, hidden))
+
+    def rename_session(self, session_id: str, title: str) -> None:
+        """Give a sitting a title. Raises `NotFoundError`."""
+        self._write(lambda connection: rows.update(connection, "sessions", session_id, {"title": title}))
+
+    def set_setting(self, key: str, value: str | None) -> None:
+        """Keep a setting; None forgets it."""
+        self._write(lambda connection: rows.set_setting(connection, key, value))
 
     # Training: runs, steps, adapters
 
@@ -201,6 +200,11 @@ class Store:
         if unknown := columns.keys() - RUN_COLUMNS:
             raise ValueError(f"a run has no column {', '.join(sorted(unknown))} to set")
         self._write(lambda connection: runs.update_run(connection, run_id, columns))
+
+    def progress(self, run_id: str, phase: RunPhase, done: int, total: int) -> None:
+        """Note how far a run is, for those who follow it; comes back at once."""
+        columns: dict[str, rows.Value] = {"phase": phase, "phase_done": done, "phase_total": total}
+        self._writing().submit(lambda connection: runs.update_run(connection, run_id, columns))
 
     def log_step(self, run_id: str, session_id: str, step: StepRecord, groups: Sequence[GroupRecord]) -> None:
         """Write a step: its groups with their reflections and retries, and its numbers, in one transaction."""
@@ -221,6 +225,10 @@ class Store:
         otherwise.
         """
         return self._write(lambda connection: catalogue.adapter_id(connection, adapter))
+
+    def drop_adapters(self, run_id: str) -> None:
+        """Note that a run's adapters were removed from the disk, its checkpoints with them."""
+        self._write(lambda connection: catalogue.drop_adapters(connection, run_id))
 
     # Evaluation
 
@@ -252,43 +260,3 @@ class Store:
     def _add(self, table: str, values: dict[str, rows.Value]) -> str:
         self._write(lambda connection: rows.insert(connection, table, values))
         return str(values["id"])
-
-    def _write(self, write: Callable[[Connection], T]) -> T:
-        return self._writing().call(write)
-
-    def _writing(self) -> Writer:
-        if self._writer is None:
-            raise ValueError("the log was opened to be read only")
-        return self._writer
-
-
-def _open_to_write(path: Path) -> Connection:
-    """A connection to a file that is ours and has the newest schema."""
-    connection = connect(path)
-    try:
-        version = _version(connection, path)
-        use_wal(connection)
-        if version < SCHEMA_VERSION:
-            from rrr_local.store.migrations import migrate  # here, since it imports sqlite-utils: 0.4 s
-
-            migrate(connection, path)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _version(connection: Connection, path: Path) -> int:
-    """The schema version of the file, 0 when it is new.
-
-    Raises `UsageError` when it is not ours or newer than this program.
-    """
-    # One statement, hence one snapshot: another process may be creating the file right now.
-    tables = "(SELECT count(*) FROM sqlite_schema)"
-    sql = f"SELECT application_id, user_version, {tables} FROM pragma_application_id, pragma_user_version"
-    application, version, objects = connection.execute(sql).fetchone()
-    if application != APPLICATION_ID and objects:
-        raise UsageError(f"{path} is not a log of rrr-local", "choose another folder with RRR_DATA_DIR")
-    if version > SCHEMA_VERSION:
-        raise UsageError(f"{path} was made by a newer rrr-local", "upgrade with `pip install --upgrade rrr-local`")
-    return int(version)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from rrr_local.episode import VerdictKind
 from rrr_local.errors import NotFoundError
-from rrr_local.store.records import EpisodeRecord, ReflectionRecord, TryRecord
+from rrr_local.store.records import EpisodeRecord, ReflectionRecord, SessionKind, TryRecord
 from rrr_local.store.rows import Value, insert, insert_for_id, now
 from rrr_local.store.sqlite import Connection
 
@@ -17,7 +17,7 @@ class TryWriter:
     def __init__(self, connection: Connection, session_id: str, adapter_id: int | None) -> None:
         """Raises `NotFoundError` when there is no such session. Without `adapter_id`, the session's adapter counts."""
         task = "LEFT JOIN tasks t ON t.id = s.task_id"
-        sql = f"SELECT s.adapter_id, t.verifier_sha256 FROM sessions s {task} WHERE s.id = ?"
+        sql = f"SELECT s.adapter_id, t.verifier_sha256, s.kind FROM sessions s {task} WHERE s.id = ?"
         row = connection.execute(sql, (session_id,)).fetchone()
         if row is None:
             raise NotFoundError(f"the log has no session {session_id}", "start one first")
@@ -25,6 +25,7 @@ class TryWriter:
         self._session_id = session_id
         self._adapter_id: int | None = row[0] if adapter_id is None else adapter_id
         self._verifier_sha256: str | None = row[1]
+        self._keeps_all_ids = row[2] == SessionKind.CHAT
         self._time = now()
 
     def episode(self, episode: EpisodeRecord) -> int:
@@ -38,14 +39,13 @@ class TryWriter:
 
     def attempt(self, problem_id: int | None, record: TryRecord) -> int:
         """A first attempt. Its token ids are kept if it may be trained on: when it did not pass."""
-        kept = None if record.verdict is VerdictKind.PASS else record.token_ids
-        values: dict[str, Value] = {"problem_id": problem_id, "attempt_no": 1, "token_ids": kept}
-        return self._try(record, values)
+        keeps_ids = record.verdict is not VerdictKind.PASS
+        return self._try(record, {"problem_id": problem_id, "attempt_no": 1}, keeps_ids)
 
     def reflection(
         self, problem_id: int | None, attempt_id: int, record: ReflectionRecord, group_id: int | None
-    ) -> None:
-        """A reflection on a failed attempt, with its retry."""
+    ) -> int | None:
+        """A reflection on a failed attempt, with its retry; the retry's id."""
         values: dict[str, Value] = {
             "attempt_id": attempt_id,
             "group_id": group_id,
@@ -56,11 +56,14 @@ class TryWriter:
             "advantage": record.advantage,
             "finish_reason": record.finish_reason,
             "seed": record.seed,
+            "prompt": record.prompt if self._keeps_all_ids else None,
+            "token_ids": record.token_ids if self._keeps_all_ids else None,
             "created_at": self._time,
         }
         reflection_id = insert_for_id(self._connection, "reflections", values)
-        if record.retry is not None:
-            self.retry(problem_id, attempt_id, record.retry, reflection_id)
+        if record.retry is None:
+            return None
+        return self.retry(problem_id, attempt_id, record.retry, reflection_id)
 
     def retry(self, problem_id: int | None, attempt_id: int, record: TryRecord, reflection_id: int | None) -> int:
         """A retry of a failed attempt; plain when there is no reflection."""
@@ -70,10 +73,10 @@ class TryWriter:
             "first_attempt_id": attempt_id,
             "reflection_id": reflection_id,
         }
-        return self._try(record, values)
+        return self._try(record, values, keeps_ids=False)
 
-    def _try(self, record: TryRecord, place: Mapping[str, Value]) -> int:
-        values: dict[str, Value] = {
+    def _try(self, record: TryRecord, place: Mapping[str, Value], keeps_ids: bool) -> int:
+        columns: dict[str, Value] = {
             "session_id": self._session_id,
             "adapter_id": self._adapter_id,
             "text": record.text,
@@ -84,23 +87,47 @@ class TryWriter:
             "completion_tokens": record.completion_tokens,
             "duration_ms": record.duration_ms,
             "seed": record.seed,
+            "token_ids": record.token_ids if keeps_ids or self._keeps_all_ids else None,
             "created_at": self._time,
         }
-        attempt_id = insert_for_id(self._connection, "attempts", values | dict(place))
-        outcome = _outcome(attempt_id, "verifier", record.verdict, record.reason) | {
-            "verifier_sha256": self._verifier_sha256,
+        attempt_id = insert_for_id(self._connection, "attempts", columns | dict(place))
+        values = outcome(attempt_id, "verifier", record.verdict, record.reason) | {
+            "verifier_sha256": self._verifier_of(place["problem_id"]),
             "duration_ms": record.verify_ms,
             "created_at": self._time,
         }
-        insert(self._connection, "outcomes", outcome)
+        insert(self._connection, "outcomes", values)
         return attempt_id
 
+    def _verifier_of(self, problem_id: Value) -> str | None:
+        """The verifier of a problem's task: a chat has problems of many tasks. Without a problem, that of the session's task."""
+        return self._verifier_sha256 if problem_id is None else verifier_of(self._connection, problem_id)
 
-def log_user_verdict(connection: Connection, attempt_id: int, verdict: VerdictKind, reason: str) -> None:
-    """A person's verdict on an attempt."""
-    insert(connection, "outcomes", _outcome(attempt_id, "user", verdict, reason) | {"created_at": now()})
+
+def log_reflection(
+    connection: Connection, session_id: str, attempt_id: int, record: ReflectionRecord, adapter_id: int | None
+) -> int | None:
+    """A reflection on an attempt that is in the log, with its retry; the retry's id.
+
+    Raises `NotFoundError`, and `ValueError` for an attempt that is a retry itself.
+    """
+    sql = "SELECT problem_id, attempt_no FROM attempts WHERE id = ?"
+    row = connection.execute(sql, (attempt_id,)).fetchone()
+    if row is None:
+        raise NotFoundError(f"the log has no attempt {attempt_id}", "`rrr history list` shows the newest")
+    if row[1] != 1:
+        raise ValueError(f"attempt {attempt_id} is a retry: its episode's first attempt is what is reflected on")
+    return TryWriter(connection, session_id, adapter_id).reflection(row[0], attempt_id, record, None)
 
 
-def _outcome(attempt_id: int, source: str, verdict: VerdictKind, reason: str) -> dict[str, Value]:
+def verifier_of(connection: Connection, problem_id: Value) -> str | None:
+    """The hash of the verifier that judges a problem; None when there is no such problem."""
+    sql = "SELECT t.verifier_sha256 FROM problems p JOIN tasks t ON t.id = p.task_id WHERE p.id = ?"
+    row = connection.execute(sql, (problem_id,)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def outcome(attempt_id: int, source: str, verdict: VerdictKind, reason: str) -> dict[str, Value]:
+    """The columns of a verdict, without its time."""
     score = None if verdict is VerdictKind.ERROR else float(verdict is VerdictKind.PASS)
     return {"attempt_id": attempt_id, "source": source, "verdict": verdict, "score": score, "detail": reason}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Protocol
 
 from rrr_local.episode import Problem, Split, Verdict
@@ -51,6 +51,11 @@ class Task(Protocol):
     def verify(self, problem: Problem, reply: str) -> Verdict:
         """Judge one reply. Executes nothing from it, never raises for anything the reply contains."""
         ...
+
+
+def fingerprint(task: Task) -> str:
+    """What tells two verifiers apart: they change with a task's version, and so do the prompts."""
+    return content_hash([type(task).__name__, task.version, asdict(task.prompts)])
 
 
 def content_hash(value: object) -> str:

@@ -106,20 +106,27 @@ class Countdown:
     prompts: Prompts = PROMPTS
 
     def problems(self, split: Split) -> list[Problem]:
-        lines = (self.folder / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()
-        return [self._problem(json.loads(line), split) for line in lines]
+        path = self.folder / f"{split}.jsonl"
+        return list(_problems(path, split, path.stat().st_mtime_ns))
 
     def parse_problem(self, info: Mapping[str, object]) -> Problem:
-        return self._problem(info, Split.PRACTICE)
+        return _problem(info, Split.PRACTICE)
 
     def verify(self, problem: Problem, reply: str) -> Verdict:
         numbers, target = _read(problem.info)
         return judge_countdown(reply, numbers, target)
 
-    def _problem(self, info: Mapping[str, object], split: Split) -> Problem:
-        numbers, target = _read(info)
-        prompt = PROMPT.format(numbers=numbers, target=target)
-        return Problem(prompt, {"numbers": numbers, "target": target}, problem_hash(numbers, target), split)
+
+@lru_cache(maxsize=8)
+def _problems(path: Path, split: Split, modified: int) -> tuple[Problem, ...]:
+    """The problems of a file as it was `modified`. Kept, since reading 2,000 takes 50 ms and screens ask again and again."""
+    return tuple(_problem(json.loads(line), split) for line in path.read_text(encoding="utf-8").splitlines())
+
+
+def _problem(info: Mapping[str, object], split: Split) -> Problem:
+    numbers, target = _read(info)
+    prompt = PROMPT.format(numbers=numbers, target=target)
+    return Problem(prompt, {"numbers": numbers, "target": target}, problem_hash(numbers, target), split)
 
 
 def _read(info: Mapping[str, object]) -> tuple[list[int], int]:

@@ -142,6 +142,12 @@ def prune(run_folder: Path, keep_last: int = 3, keep_every: int = 100) -> list[i
     return [step for step, _ in old]
 
 
+def remove_all(run_folder: Path) -> None:
+    """Delete every checkpoint, damaged ones too."""
+    for path in [*(path for _, path in _steps(run_folder)), *run_folder.glob("damaged-step-*")]:
+        _delete(path)
+
+
 def _name(step: int) -> str:
     return f"step-{step:07d}"
 

@@ -1,4 +1,8 @@
-"""Failures: what a run learns from. Collected before training, as in the paper, and kept in the log as a session."""
+"""Failures: what a run learns from. Collected before training, as in the paper, and kept in the log as a session.
+
+A *source* names some: the id of a session, or `pool:<attempt>`, all that the log had when that was its last attempt. A pool is cut off
+there so that a resumed run has the failures it began with. (Excluding one takes effect when the run is next resumed.)
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,15 @@ from dataclasses import dataclass
 
 from rrr_local import journal
 from rrr_local.episode import Problem
-from rrr_local.errors import NotFoundError
+from rrr_local.errors import NotFoundError, UsageError
 from rrr_local.loop import Loop, Try
 from rrr_local.store import queries
+from rrr_local.store.queries import Failure
 from rrr_local.store.records import SessionKind
 from rrr_local.store.store import Store
+
+POOL = "pool:"
+"""How the source of a pool begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +29,18 @@ class LoggedFailure:
     attempt_id: int
     problem_id: int
     attempt: Try
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Failures from anywhere in the log: chat, collected, of earlier runs."""
+
+    failures: list[LoggedFailure]
+    """One of each: the same wrong reply to the same problem teaches nothing twice."""
+    duplicates: int
+    """How many were left out for that."""
+    passed_over: int
+    """Failures that another chat template or prompt made: their ids would mean something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +89,42 @@ def collect(
     store.end_session(session)
 
 
-def load(loop: Loop, store: Store, session_id: str, limit: int) -> list[LoggedFailure]:
-    """The first failures of a session. Raises `NotFoundError` when it has none."""
-    stored = queries.failures(store.reader(), session_id)[:limit]
-    if not stored:
+def load(loop: Loop, store: Store, registered: journal.Registered, source: str, limit: int) -> list[LoggedFailure]:
+    """The failures of a source: the first of a session, or the newest of a pool. Raises `NotFoundError` when it has none."""
+    if source.startswith(POOL):
+        found = pool(loop, store, registered, int(source.removeprefix(POOL))).failures[-limit:]
+    else:
+        found = [_logged(f, loop) for f in queries.failures(store.reader(), source)[:limit]]
+    if not found:
         raise NotFoundError(
             "there are no failures to learn from", "take harder problems or a higher temperature (`rrr collect --help`)"
         )
-    return [LoggedFailure(f.attempt_id, f.problem_id, journal.failure_from(f, loop)) for f in stored]
+    return found
+
+
+def pool_until_now(store: Store) -> str:
+    """The source of all failures that are in the log at this moment; what comes later is not in it."""
+    return f"{POOL}{queries.last_attempt(store.reader())}"
+
+
+def pool(loop: Loop, store: Store, registered: journal.Registered, until: int) -> Pool:
+    """The failures of this task and model in the log up to the attempt `until`, oldest first."""
+    kept: dict[tuple[int, tuple[int, ...]], LoggedFailure] = {}
+    passed_over = duplicates = 0
+    for stored in queries.pool(store.reader(), registered.task_id, registered.model_id, until + 1):
+        try:
+            failure = _logged(stored, loop)
+        except UsageError:
+            passed_over += 1
+            continue
+        key = (failure.problem_id, failure.attempt.node.tokens)
+        duplicates += key in kept
+        kept[key] = failure
+    return Pool(list(kept.values()), duplicates, passed_over)
+
+
+def _logged(stored: Failure, loop: Loop) -> LoggedFailure:
+    return LoggedFailure(stored.attempt_id, stored.problem_id, journal.failure_from(stored, loop))
 
 
 def is_failure(attempt: Try) -> bool:

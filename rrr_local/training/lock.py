@@ -1,4 +1,4 @@
-"""One trainer per run: an flock on `runs/<run>/lock`.
+"""One trainer per run, one engine per data folder: an flock on a file.
 
 The kernel frees the lock when its holder dies, however it dies; so there is no stale lock, no heartbeat and no clock, and a laptop
 that slept for a night has not lost its run. The file itself stays: deleting it would let two processes lock two files of one name.
@@ -19,23 +19,23 @@ PATIENCE_S = 0.5
 """How long a second holder tries: longer than the moment for which `is_held` looks."""
 
 
-class RunLock:
-    """Holds a run folder as long as the `with` block, or the process, lives. Raises `BusyError` when another process holds it."""
+class FileLock:
+    """Holds a file as long as the `with` block, or the process, lives. Raises `BusyError` when another process holds it."""
 
-    def __init__(self, run_folder: Path) -> None:
-        self._run_folder = run_folder
+    def __init__(self, path: Path, what: str, way_out: str) -> None:
+        """`what` is held and the `way_out` of whoever comes second, as a person reads them."""
+        self._path = path
+        self._what = what
+        self._way_out = way_out
         self._descriptor: int | None = None
 
-    def __enter__(self) -> RunLock:
-        self._run_folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._run_folder / FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    def __enter__(self) -> FileLock:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         if not _try_for(descriptor, PATIENCE_S):
             pid = os.read(descriptor, 20).decode(errors="replace").strip()
             os.close(descriptor)
-            name = self._run_folder.name
-            raise BusyError(
-                f"run {name} is held by process {pid or '?'}", f"wait for it, or stop it with `rrr runs stop {name}`"
-            )
+            raise BusyError(f"{self._what} is held by process {pid or '?'}", self._way_out)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         self._descriptor = descriptor
@@ -47,6 +47,15 @@ class RunLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+class RunLock(FileLock):
+    """Holds a run's folder."""
+
+    def __init__(self, run_folder: Path) -> None:
+        name = run_folder.name
+        way_out = f"wait for it, or stop it with `rrr runs stop {name}`"
+        super().__init__(run_folder / FILE, f"run {name}", way_out)
 
 
 def is_held(run_folder: Path) -> bool:

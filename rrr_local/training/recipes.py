@@ -59,6 +59,13 @@ class Recipe:
     lora: LoraConfig = field(default_factory=LoraConfig)
     adam: AdamConfig = field(default_factory=AdamConfig)
     checkpoint_every: int = 10
+    failures_from: str = ""
+    """Where the failures come from: a session of the log, or `pool:<attempt>`, all that were in it up to that attempt; empty: the
+    run collects its own."""
+    evaluate: int = 0
+    """Held-out problems that are measured before, at every checkpoint, and after; 0 measures nothing."""
+    replay: int = 0
+    """Of the failures trained on, how many are tried again before and after; 0 tries none."""
 
     @property
     def objective(self) -> GrpoObjective:

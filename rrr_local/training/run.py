@@ -2,7 +2,7 @@
 
 job = create(...) or reopen(...)
 with training(job, ...) as trainer:        the run is locked and RUNNING
-    prepare(job, trainer, ...)             failures collected, or the newest checkpoint loaded
+    for progress in prepare(job, ...): ... failures collected, or the newest checkpoint loaded
     for record in trainer.run(): ...
                                            DONE, STOPPED, or FAILED with its cause
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import platform
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 
@@ -21,21 +21,22 @@ from rrr_local.backends.base import Backend
 from rrr_local.errors import UsageError
 from rrr_local.loop import Loop
 from rrr_local.store import queries
-from rrr_local.store.records import RunRecord, RunStatus, SessionKind
+from rrr_local.store.records import RunPhase, RunRecord, RunStatus, SessionKind
 from rrr_local.store.store import Store
 from rrr_local.tasks.base import Task
-from rrr_local.training import checkpoint
+from rrr_local.training import checkpoint, failures, names
 from rrr_local.training.failures import Progress
 from rrr_local.training.lock import RunLock
 from rrr_local.training.recipes import Recipe, from_json
-from rrr_local.training.trainer import Job, Trainer, collect_for
+from rrr_local.training.trainer import Job, Trainer, collecting
 
 
 def create(
     store: Store, registered: journal.Registered, backend: Backend, recipe: Recipe, seed: int, name: str | None = None
 ) -> Job:
     """A new run with a name of its own (`run-7` unless given)."""
-    name = name or f"run-{queries.counts(store.reader()).runs + 1}"
+    name = name or names.next_name(store)
+    source = recipe.failures_from
     run_id = store.create_run(
         RunRecord(
             name=name,
@@ -45,6 +46,7 @@ def create(
             seed=seed,
             config=recipe.to_json(),
             total_steps=recipe.steps,
+            failures_session_id=None if not source or source.startswith(failures.POOL) else source,
             env=_environment(),
         )
     )
@@ -66,7 +68,18 @@ def training(job: Job, backend: Backend, task: Task, store: Store) -> Iterator[T
     Raises `BusyError` when another process holds it.
     """
     with RunLock(job.folder):
-        store.update_run(job.run_id, status=RunStatus.RUNNING, pid=os.getpid(), host=socket.gethostname(), error=None)
+        # One statement: whoever asks something of a run that is RUNNING with our pid is heard.
+        store.update_run(
+            job.run_id,
+            status=RunStatus.RUNNING,
+            pid=os.getpid(),
+            host=socket.gethostname(),
+            error=None,
+            request=None,
+            phase=RunPhase.PREPARING,
+            phase_done=0,
+            phase_total=0,
+        )
         trainer = Trainer(job, backend, task, store)
         try:
             yield trainer
@@ -77,29 +90,30 @@ def training(job: Job, backend: Backend, task: Task, store: Store) -> Iterator[T
             store.update_run(job.run_id, status=RunStatus.FAILED, error=str(error))
             raise
         finished = trainer.step >= job.recipe.steps
-        store.update_run(job.run_id, status=RunStatus.DONE if finished else RunStatus.STOPPED)
+        status = trainer.ending or (RunStatus.DONE if finished else RunStatus.STOPPED)
+        store.update_run(job.run_id, status=status, request=None)
         store.end_session(job.session_id)
 
 
-def prepare(
-    job: Job,
-    trainer: Trainer,
-    loop: Loop,
-    store: Store,
-    failures_session: str | None = None,
-    collected: Callable[[Progress], None] = lambda progress: None,
-) -> str | None:
-    """Bring a run to where it can train: its newest checkpoint, or fresh failures and a fresh adapter.
+def prepare(job: Job, trainer: Trainer, loop: Loop, store: Store) -> Generator[Progress, None, str | None]:
+    """Bring a run to where it can train: its newest checkpoint, or a fresh adapter and the failures its recipe names.
 
-    `collected` is told how far collecting is. Returns a notice for a person where damaged checkpoints had to be passed over. To be
-    called inside `training`.
+    Yields how far collecting is, where failures have to be collected. Returns a notice for a person where damaged checkpoints had to
+    be passed over. To be called inside `training`.
     """
     found = checkpoint.recover(job.folder)
     if found.checkpoint is not None:
         store.rewind_run(job.run_id, found.checkpoint.step)
         trainer.resume(found.checkpoint)
-    else:
-        trainer.begin(failures_session or collect_for(job, loop, store, 0, collected))
+        return found.notice
+    if queries.run(store.reader(), job.run_id).summary.last_step:
+        store.rewind_run(job.run_id, 0)  # its checkpoints are gone, and with them what its steps came to
+    source = job.recipe.failures_from
+    if not source:
+        for progress in collecting(job, loop, store, 0):
+            source = progress.session_id
+            yield progress
+    trainer.begin(source)
     return found.notice
 
 

@@ -21,7 +21,7 @@ from rrr_local.errors import RrrError
 from rrr_local.loop import Loop
 from rrr_local.meter import Meter, Phase
 from rrr_local.seeds import derive
-from rrr_local.store.records import AdapterKind, AdapterRecord, GroupRecord, StepRecord
+from rrr_local.store.records import AdapterKind, AdapterRecord, GroupRecord, RunPhase, RunStatus, StepRecord
 from rrr_local.store.store import Store
 from rrr_local.tasks.base import Task
 from rrr_local.training import checkpoint, failures
@@ -56,16 +56,21 @@ class Trainer:
     def __init__(self, job: Job, backend: Backend, task: Task, store: Store) -> None:
         self._job, self._backend, self._task, self._store = job, backend, task, store
         self._failures: Sequence[LoggedFailure] = ()
-        self._failures_session = ""
+        self._source = self._first_source = ""
+        self.refreshing: Callable[[failures.Progress], None] = lambda progress: None
+        """Told how far collecting failures anew is; what it raises ends the training."""
+        self.ending: RunStatus | None = None
+        """What becomes of the run when it ends early; None: it is stopped, or done if it came to its last step."""
         self.step = 0
         """The last finished step."""
         self.adapter_id: int | None = None
         """The log's id of the last checkpoint's adapter."""
 
-    def begin(self, failures_session: str) -> None:
-        """Start at step 0 with a fresh adapter and the failures of a session."""
+    def begin(self, source: str) -> None:
+        """Start at step 0 with a fresh adapter and the failures of a source."""
         self._backend.new_adapter(self._job.recipe.lora, derive(self._job.seed, "adapter"))
-        self._use_failures(failures_session)
+        self._use_failures(source)
+        self._first_source = source
         self.save()  # a run killed in its first steps resumes with the same failures
 
     def resume(self, saved: checkpoint.Checkpoint) -> None:
@@ -73,7 +78,15 @@ class Trainer:
         self._backend.load_adapter(saved.path)
         self._backend.load_optimizer(saved.path)
         self.step = saved.step
+        self.adapter_id = self._noted(saved.path)
         self._use_failures(str(saved.state["failures_session"]))
+        self._first_source = str(saved.state.get("first_failures", self._source))
+
+    def first_failures(self) -> Sequence[LoggedFailure]:
+        """What the run began with, whatever was collected since: what is tried again before and after."""
+        if self._source == self._first_source:
+            return self._failures
+        return self._load(self._first_source)
 
     def run(self) -> Iterator[StepRecord]:
         """Train to the last step, yielding each step's numbers once they are in the log.
@@ -82,6 +95,7 @@ class Trainer:
         """
         recipe = self._job.recipe
         broken = 0
+        self._at(RunPhase.TRAINING)
         while self.step < recipe.steps:
             self._refresh_if_due()
             record, update = self._train_step(self.step + 1)
@@ -93,14 +107,22 @@ class Trainer:
                 )
             if self.step % recipe.checkpoint_every == 0 or self.step == recipe.steps:
                 self.save()
+            self._at(RunPhase.TRAINING)
             yield record
 
     def save(self) -> None:
         """Write a checkpoint of the last finished step, then note it in the log."""
+        self._at(RunPhase.SAVING)
+        state = {"failures_session": self._source, "first_failures": self._first_source}
+        path = checkpoint.save(self._job.folder, self.step, self._write, state)
+        self.adapter_id = self._noted(path)
+        checkpoint.prune(self._job.folder)
+
+    def _noted(self, path: Path) -> int:
+        """The log's id of the adapter in the checkpoint of this step."""
         job = self._job
-        path = checkpoint.save(job.folder, self.step, self._write, {"failures_session": self._failures_session})
         kind = AdapterKind.FINAL if self.step == job.recipe.steps else AdapterKind.CHECKPOINT
-        self.adapter_id = self._store.add_adapter(
+        return self._store.add_adapter(
             AdapterRecord(
                 name=job.name if kind is AdapterKind.FINAL else f"{job.name}-step-{self.step}",
                 model_id=job.registered.model_id,
@@ -112,7 +134,9 @@ class Trainer:
                 rank=job.recipe.lora.rank,
             )
         )
-        checkpoint.prune(job.folder)
+
+    def _at(self, phase: RunPhase) -> None:
+        self._store.progress(self._job.run_id, phase, self.step, self._job.recipe.steps)
 
     def _write(self, folder: Path) -> None:
         self._backend.save_adapter(folder)
@@ -124,17 +148,24 @@ class Trainer:
         recipe = self._job.recipe
         return Loop(self._backend, self._task, recipe.temperature, recipe.limits, meter)
 
-    def _use_failures(self, session_id: str) -> None:
-        loop = self._loop(Meter())
-        self._failures = failures.load(loop, self._store, session_id, self._job.recipe.failures)
-        self._failures_session = session_id
+    def _use_failures(self, source: str) -> None:
+        self._failures = self._load(source)
+        self._source = source
+
+    def _load(self, source: str) -> list[LoggedFailure]:
+        job = self._job
+        return failures.load(self._loop(Meter()), self._store, job.registered, source, job.recipe.failures)
 
     def _refresh_if_due(self) -> None:
         """Collect failures anew with the adapter as it is, every `refresh_every` steps."""
         every = self._job.recipe.refresh_every
         if not every or self.step == 0 or self.step % every:
             return
-        self._use_failures(collect_for(self._job, self._loop(Meter()), self._store, self.step))
+        source = ""
+        for progress in collecting(self._job, self._loop(Meter()), self._store, self.step):
+            source = progress.session_id
+            self.refreshing(progress)
+        self._use_failures(source)
 
     def _failures_of(self, step: int) -> list[LoggedFailure]:
         """The failures of a step: successive slices of a fresh shuffle for each pass over them."""
@@ -149,6 +180,7 @@ class Trainer:
 
     def _train_step(self, step: int) -> tuple[StepRecord, Update | None]:
         recipe, meter, start = self._job.recipe, Meter(), time.perf_counter()
+        self._backend.peak_memory()  # it counts from here: what was evaluated between two steps is not the step's
         chosen = self._failures_of(step)
         seed = derive(self._job.seed, "step", step)
         groups = rollout(self._loop(meter), [f.attempt for f in chosen], recipe.group_size, seed)
@@ -196,16 +228,10 @@ def _group_record(failure: LoggedFailure, credited: Credit) -> GroupRecord:
     )
 
 
-def collect_for(
-    job: Job,
-    loop: Loop,
-    store: Store,
-    step: int,
-    collected: Callable[[failures.Progress], None] = lambda progress: None,
-) -> str:
-    """Collect a run's failures with the adapter as it is after `step`; returns the session that holds them."""
-    recipe, session = job.recipe, ""
-    for progress in failures.collect(
+def collecting(job: Job, loop: Loop, store: Store, step: int) -> Iterator[failures.Progress]:
+    """Collect a run's failures with the adapter as it is after `step`."""
+    recipe = job.recipe
+    return failures.collect(
         loop,
         store,
         job.registered,
@@ -214,7 +240,4 @@ def collect_for(
         wanted=recipe.failures,
         attempts_per_problem=recipe.attempts_per_problem,
         run_id=job.run_id,
-    ):
-        session = progress.session_id
-        collected(progress)
-    return session
+    )

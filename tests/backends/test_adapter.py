@@ -68,16 +68,29 @@ def test_switched_off_it_leaves_the_base_bit_for_bit(model_folder: Folder, name:
     bare, backend = MlxBackend(model_folder(name)), trained(model_folder(name))
     expected = logits(bare)
     assert not np.array_equal(logits(backend), expected)
-    with backend._adapter_off():
+    with backend.adapter_off():
         assert np.array_equal(logits(backend), expected)
     assert not np.array_equal(logits(backend), expected)
     assert base_logprobs(backend) == base_logprobs(bare)
 
 
+def test_what_was_computed_with_it_is_not_gone_on_with_while_it_is_off(model_folder: Folder) -> None:
+    bare, backend = MlxBackend(model_folder("llama")), trained(model_folder("llama"))
+    root = Node(Span.PROBLEM, None, tuple(range(20, 40)), "problem")
+    (node,) = backend.sample([Request(root, Span.ATTEMPT, 1, 6)], temperature=1, keep=True)
+    asked = Request(Node(Span.REFLECT_PROMPT, node, (50, 51), "why"), Span.REFLECTION, 1, 12)
+    (expected,) = bare.sample([asked], temperature=0)
+    with backend.adapter_off():
+        (off,) = backend.sample([asked], temperature=0, keep=True)
+        assert list(backend._kept) == [off]
+    assert (off.tokens, off.logprobs) == (expected.tokens, expected.logprobs)
+    assert list(backend._kept) == [node]
+
+
 def test_it_is_switched_on_again_when_the_block_fails(model_folder: Folder) -> None:
     backend = trained(model_folder("llama"))
     before = logits(backend)
-    with pytest.raises(KeyboardInterrupt), backend._adapter_off():
+    with pytest.raises(KeyboardInterrupt), backend.adapter_off():
         raise KeyboardInterrupt
     assert np.array_equal(logits(backend), before)
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import mlx.core as mx
@@ -82,6 +83,33 @@ def test_loading_runs_no_code_from_the_folder_and_reports_the_stop_tokens(model_
     (tmp_path / "config.json").write_text(json.dumps({**config, "model_file": "evil.py"}))
     with pytest.raises(ValueError, match="trust_remote_code"):
         mlxlm.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("config", "tokenizer_limit", "size"),
+    [
+        ({"max_position_embeddings": 1024}, 10**30, 1024),
+        ({"max_position_embeddings": 32768}, 8192, 8192),
+        ({"text_config": {"max_position_embeddings": 2048}}, None, 2048),
+        ({}, 10**30, mlxlm.UNKNOWN_CONTEXT),
+        ({"max_position_embeddings": None}, 512, 512),
+    ],
+)
+def test_the_context_is_what_both_model_and_tokenizer_can_take(
+    tmp_path: Path, config: dict[str, Any], tokenizer_limit: int | None, size: int
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert mlxlm.context_size(tmp_path, SimpleNamespace(model_max_length=tokenizer_limit)) == size
+
+
+@pytest.mark.parametrize(
+    "message", ["[metal::malloc] Attempting to allocate 9 bytes", "[METAL] Command buffer: Insufficient Memory"]
+)
+def test_too_little_memory_is_pythons_own_error(message: str) -> None:
+    with pytest.raises(MemoryError, match=r"allocate|Memory"), mlxlm.memory_errors():
+        raise RuntimeError(message)
+    with pytest.raises(RuntimeError, match="shape"), mlxlm.memory_errors():
+        raise RuntimeError("a wrong shape")
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -252,6 +252,42 @@ def test_a_stream_writes_the_same_span_as_a_batch(backend: Backends) -> None:
     model.forget()
 
 
+@pytest.mark.parametrize("after", [1, 4])
+def test_a_stopped_stream_is_the_start_of_the_whole_one(backend: Backends, after: int) -> None:
+    model = backend("qwen2")
+    wanted = request(problem(3, 12), 5, 10)
+    *_, whole = model.stream(wanted, temperature=1)
+    assert isinstance(whole, Node) and len(whole.tokens) == 10
+    answers = iter([False] * (after - 1) + [True])
+    *texts, node = model.stream(wanted, temperature=1, cancelled=lambda: next(answers))
+    assert isinstance(node, Node)
+    assert (node.tokens, node.finish) == (whole.tokens[:after], FinishReason.CANCELLED)
+    assert len(texts) == after and texts[-1] == node.text
+    assert node not in model._kept
+    (further,) = model.sample([request(prompt(node, 5, 6))], temperature=0)
+    assert further.tokens == greedy_oracle(model, [*node.context(), *prompt(node, 5, 6).tokens], 8)
+    model.forget()
+
+
+def test_a_stream_that_has_ended_cannot_be_stopped(backend: Backends) -> None:
+    model = backend("qwen2")
+    *_, node = model.stream(request(problem(3, 12), 5, 2), temperature=1, cancelled=iter([False, True]).__next__)
+    assert isinstance(node, Node) and node.finish is FinishReason.LENGTH
+    model.forget()
+
+
+def test_all_is_forgotten_but_what_a_continuation_starts_from(backend: Backends) -> None:
+    model = backend("llama")
+    one, other = model.sample([request(problem(s, 12), s) for s in (1, 2)], temperature=1, keep=True)
+    (two,) = model.sample([request(prompt(one, 5, 6))], temperature=1, keep=True)
+    unkept = prompt(two, 6, 3)
+    assert len(model._kept) == 3
+    model.forget(keep=unkept)
+    assert list(model._kept) == [two]
+    model.forget(keep=other)
+    assert list(model._kept) == []
+
+
 # --- draws ------------------------------------------------------------------------------------------------------------
 
 

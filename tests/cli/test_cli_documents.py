@@ -137,6 +137,24 @@ def test_collecting_names_a_session_that_can_be_trained_on(document: Any) -> Non
     assert (Path(trained["adapter"]) / "adapters.safetensors").is_file()
 
 
+def test_what_a_run_gained_is_listed_where_it_was_measured(document: Any) -> None:
+    settings = ("-o", "failures=4", "-o", "failures_per_step=1", "-o", "group_size=2", "--steps", "1")
+    _, trained = document("train", *settings, "--evaluate", "6", "--replay", "2")
+    _, listed = document("runs")
+    assert listed["runs"][0]["gain"].keys() == {"held-out", "replay"} and listed["runs"][-1]["gain"] == {}
+    _, shown = document("runs", "show", trained["run"])
+    gain = shown["run"]["gain"]["held-out"]
+    assert keys(gain) == {"n", "step", "before", "after", "first_try", "second_try"}
+    assert (gain["n"], gain["step"]) == (6, 1)
+    assert keys(gain, "before") == keys(gain, "after") == {"eval", "first_try", "second_try"}
+    assert keys(gain, "second_try") == CHANGE | {"word"}
+    measured = gain["after"]["second_try"] - gain["before"]["second_try"]
+    assert gain["second_try"]["diff"] == pytest.approx(measured)
+    assert gain["second_try"]["word"] in ("clear gain", "not clear", "worse")
+    compared = document("eval", "compare", gain["before"]["eval"], gain["after"]["eval"])[1]
+    assert compared["gain"]["second_try"] == {k: v for k, v in gain["second_try"].items() if k != "word"}
+
+
 def test_runs_are_listed_and_shown(document: Any) -> None:
     _, listed = document("runs")
     assert listed == document("runs", "list")[1]
@@ -257,8 +275,8 @@ def test_every_command_has_help_and_the_common_flags(capfd: pytest.CaptureFixtur
         assert all(flag in said for flag in ("--json", "--quiet", "--verbose", "--data-dir", "--help"))
 
 
-def test_without_a_command_there_is_help_and_a_version(capfd: pytest.CaptureFixture[str]) -> None:
-    assert run([]) == 0
+def test_there_is_help_and_a_version(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
     said = capfd.readouterr().out
     assert all(f"  {name} " in said for name in COMMANDS)
     assert run(["--version"]) == 0

@@ -19,10 +19,8 @@ from .child import RRR, SMALL, call, environment
 pytestmark = pytest.mark.timeout(300)  # 10 s of work each, on cores that may be shared
 
 WAIT = """
-import signal, time
+import time
 from rrr_local.cli.signals import at_boundaries, terminable
-# As in a terminal's foreground: where the tests run in the background, children inherit that SIGINT is ignored.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 with terminable(), at_boundaries("stopping") as stop:
     print("ready", flush=True)
     while not stop.requested:
@@ -31,26 +29,6 @@ with terminable(), at_boundaries("stopping") as stop:
     while True:
         time.sleep(0.01)
 """
-
-
-HOLD = """
-import os, signal, sys
-from rrr_local import paths
-from rrr_local.cli.signals import at_boundaries
-from rrr_local.store.records import ModelRecord, RunRecord, RunStatus
-from rrr_local.store.store import Store
-from rrr_local.training.lock import RunLock
-with Store.open(paths.database_path()) as store, RunLock(paths.runs_folder() / "run-1"), at_boundaries("stopping") as stop:
-    model = store.model(ModelRecord("safetensors", local_path="somewhere", files_sha256="0"))
-    task = store.task("t", 1, "T", "T", "0", {})
-    run = store.create_run(RunRecord("run-1", model, task, "mlx-cpu", 0, {}, 5))
-    store.update_run(run, status=RunStatus.RUNNING, pid=os.getpid())
-    print("ready", flush=True)
-    while not stop.requested:
-        signal.pause()
-sys.exit(stop.exit_code)
-"""
-"""What a trainer is to other processes, without a model."""
 
 
 def trainer(home: Path) -> subprocess.Popen[str]:
@@ -115,18 +93,37 @@ def test_kill_9_then_resume_gives_the_uninterrupted_adapter_bit_for_bit(home: Pa
     assert adapter(home) == adapter(lived_in)
 
 
-def test_another_terminal_can_stop_a_run(home: Path) -> None:
-    assert call(home, "runs", "stop", "run-1").returncode == 6
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(home)
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    asked = call(home, "runs", "stop", "run-1", "--json")
-    assert json.loads(asked.stdout) == {"schema": "rrr.stop/1", "run": "run-1", "pid": process.pid}
-    process.communicate(timeout=10)
-    assert process.returncode == 143
-    assert call(home, "runs", "stop", "run-1").returncode == 2
+@pytest.mark.parametrize(("asked", "status_then"), [("pause", "paused"), ("stop", "stopped")])
+def test_another_terminal_can_end_a_run_where_it_can_be_resumed(
+    home: Path, lived_in: Path, asked: str, status_then: str
+) -> None:
+    assert call(home, "runs", asked, "run-1").returncode == 6
+    process = trainer(home)
+    wait_for_first_step(home, process)
+    said = call(home, "runs", asked, "run-1", "--json")
+    assert json.loads(said.stdout) == {"schema": "rrr.request/1", "run": "run-1", "request": asked, "pending": True}
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert status(home) == status_then
+    assert call(home, "runs", asked, "run-1").returncode == 2
+    assert call(home, "train", "--resume", "run-1").returncode == 0
+    assert adapter(home) == adapter(lived_in)
+
+
+def test_a_discarded_run_has_no_checkpoint_and_can_be_begun_again(home: Path, lived_in: Path) -> None:
+    process = trainer(home)
+    wait_for_first_step(home, process)
+    assert call(home, "runs", "stop", "run-1", "--discard").returncode == 0
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert status(home) == "stopped"
+    assert checkpoint.newest(home / "runs" / "run-1").checkpoint is None
+    assert json.loads(call(home, "runs", "show", "run-1", "--json").stdout)["last_step"]["step"] >= 1
+    assert call(home, "eval", "--adapter", "run-1", "-n", "4").returncode == 6
+    assert call(home, "train", "--resume", "run-1").returncode == 0
+    assert adapter(home) == adapter(lived_in)
+    assert "are removed" in call(home, "runs", "stop", "run-1", "--discard").stdout
+    assert (status(home), checkpoint.newest(home / "runs" / "run-1").checkpoint) == ("done", None)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

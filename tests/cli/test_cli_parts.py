@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -9,19 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rrr_local.cli.demo import verdict
-from rrr_local.cli.overrides import overridden
-from rrr_local.cli.progress import EVERY_S, lines
-from rrr_local.cli.report import word
+from rrr_local.cli.progress import EVERY_S, JSON_EVERY_S, json_lines, lines
 from rrr_local.cli.stream import Typewriter
 from rrr_local.demo import Result
 from rrr_local.episode import Node, Problem, Span, Verdict, VerdictKind
 from rrr_local.errors import UsageError
 from rrr_local.evaluation.comparison import AtBest, BestGain, Gain
+from rrr_local.evaluation.gains import word
 from rrr_local.evaluation.protocol import Item, Rates
 from rrr_local.evaluation.statistics import PairedDifference
 from rrr_local.loop import Try
 from rrr_local.text import sanitize
 from rrr_local.training.objective import Advantage
+from rrr_local.training.overrides import overridden
 from rrr_local.training.recipes import rrr
 
 
@@ -83,6 +84,26 @@ def test_progress_without_a_terminal_is_a_line_now_and_then(capfd: pytest.Captur
     said = capfd.readouterr()
     assert said.out == ""
     assert said.err.splitlines() == ["train 3/10", "train 6/10", "train 9/10", "train 10/10"]
+
+
+def test_progress_for_a_program_is_json_not_too_often_and_never_without_the_last_of_a_stage(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    time = 0.0
+    with json_lines(lambda: time) as report:
+        for done in range(1, 31):
+            time += JSON_EVERY_S * 0.3
+            report("collect", done, 0)
+        for done in range(1, 4):
+            report("train", done, 3, "a note", reward=0.5)
+        report("after", 1, 9)
+    said = capfd.readouterr()
+    assert said.out == ""
+    events = [json.loads(line) for line in said.err.splitlines()]
+    collect = [event["done"] for event in events if event["stage"] == "collect"]
+    assert collect == [1, 5, 9, 13, 17, 21, 25, 29, 30]
+    note = {"ev": "progress", "stage": "train", "done": 3, "total": 3, "note": "a note", "data": {"reward": 0.5}}
+    assert events[9:] == [note, {**note, "stage": "after", "done": 1, "total": 9, "note": "", "data": {}}]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from math import prod, sqrt
 
 import numpy as np
@@ -94,6 +96,27 @@ def test_paired_difference_equals_statsmodels(scores: tuple[list[float], list[fl
         low, high = sm.stats.DescrStatsW(change).zconfint_mean()
         assert result.low == pytest.approx(max(low, -1), rel=1e-9, abs=1e-9)
         assert result.high == pytest.approx(min(high, 1), rel=1e-9, abs=1e-9)
+
+
+@given(pairs(SCORE, min_size=2))
+def test_paired_difference_equals_numpy(scores: tuple[list[float], list[float]]) -> None:
+    before, after = scores
+    change, result = np.subtract(after, before), paired_difference(before, after)
+    assert result.diff == close(change.mean())
+    if change.min() < change.max():
+        half = stats.norm.ppf(0.975) * change.std(ddof=1) / sqrt(len(change))
+        assert (result.low, result.high) == (close(max(result.diff - half, -1)), close(min(result.diff + half, 1)))
+    assert (result.fixed, result.broken) == (int((change > 0).sum()), int((change < 0).sum()))
+
+
+def test_what_the_screens_need_comes_without_numpy() -> None:
+    """Their process must not import it."""
+    code = (
+        "import sys; from rrr_local.evaluation.statistics import mcnemar_exact, paired_difference, wilson; "
+        "paired_difference([0, 1], [1, 1]), wilson(1, 2), mcnemar_exact(3, 1); print('numpy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 @given(pairs(st.sampled_from([0.0, 1.0])) | pairs(SCORE))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from rrr_local.episode import FinishReason, Split, VerdictKind
 from rrr_local.errors import NotFoundError, UsageError
-from rrr_local.store import history, queries
+from rrr_local.store import history, queries, runs_read, search
 from rrr_local.store.ids import ulid
 from rrr_local.store.records import EpisodeRecord, ModelRecord, SessionKind, pack_ids, unpack_ids
 from rrr_local.store.store import Store
@@ -112,27 +112,27 @@ def test_episodes_are_paged_newest_first_without_gap_or_overlap(lab: Lab) -> Non
 
 def test_winning_reflections_are_those_whose_retry_passed(lab: Lab) -> None:
     [first] = lab.store.log_episodes(lab.session_id, [episode(lab.problem_ids[0])])
-    [won] = history.winning_reflections(lab.store.reader())
+    [won] = runs_read.winning_reflections(lab.store.reader())
     assert (won.reflection, won.retry, won.attempt_id) == ("Start with 3 * 7.", "3 * 7 = 21", first)
     assert (won.prompt, won.reason, won.run_id) == (problem(5).prompt, "equals 29, not 24", None)
     lab.store.log_user_verdict(won.retry_id, FAIL, "it guessed")
-    assert history.winning_reflections(lab.store.reader()) == []
+    assert runs_read.winning_reflections(lab.store.reader()) == []
 
 
 def test_search_finds_whole_words_in_attempts_and_reflections_newest_first(lab: Lab) -> None:
     older, newer = lab.store.log_episodes(
         lab.session_id, [episode(lab.problem_ids[0], "zebra one"), episode(lab.problem_ids[1], "a Zebra, two")]
     )
-    assert [hit.id for hit in history.search(lab.store.reader(), "zebra")] == [newer, older]
-    assert [hit.id for hit in history.search(lab.store.reader(), "two zebra")] == [newer]
-    assert [hit.kind for hit in history.search(lab.store.reader(), "largest", limit=1)] == [history.Found.REFLECTION]
-    assert history.search(lab.store.reader(), "zeb") == []
+    assert [hit.id for hit in search.search(lab.store.reader(), "zebra")] == [newer, older]
+    assert [hit.id for hit in search.search(lab.store.reader(), "two zebra")] == [newer]
+    assert [hit.kind for hit in search.search(lab.store.reader(), "largest", limit=1)] == [search.Found.REFLECTION]
+    assert search.search(lab.store.reader(), "zeb") == []
 
 
 @given(words=st.text(st.characters(codec=None), max_size=20))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
 def test_search_takes_any_text_for_words(lab: Lab, words: str) -> None:
-    history.search(lab.store.reader(), words)
+    search.search(lab.store.reader(), words)
 
 
 def test_a_model_is_added_once(lab: Lab) -> None:

@@ -203,16 +203,17 @@ def test_somebody_elses_database_is_refused_and_left_alone(tmp_path: Path, reado
 
 
 def upgraded(monkeypatch: pytest.MonkeyPatch, sql: str) -> None:
-    """Pretend that there is a version 2, made by `sql`."""
-    newer = Migrations("rrr_local")
+    """Pretend that there is a next version, made by `sql`."""
+    newer, version = Migrations("rrr_local"), SCHEMA_VERSION + 1
     newer(name="m0001_initial")(migrations.m0001_initial)
+    newer(name="m0002_conversations")(migrations.m0002_conversations)
 
     @newer()
-    def m0002_more(db: Database) -> None:
-        db.executescript(f"{sql}; PRAGMA user_version=2")
+    def m9999_more(db: Database) -> None:
+        db.executescript(f"{sql}; PRAGMA user_version={version}")
 
-    for module in ("migrations", "store"):
-        monkeypatch.setattr(f"rrr_local.store.{module}.SCHEMA_VERSION", 2)
+    for module in ("migrations", "log"):
+        monkeypatch.setattr(f"rrr_local.store.{module}.SCHEMA_VERSION", version)
     monkeypatch.setattr(migrations, "MIGRATIONS", newer)
 
 
@@ -235,7 +236,7 @@ def test_an_upgrade_keeps_everything_and_a_copy_from_before(tmp_path: Path, monk
     [copy] = (tmp_path / "backups").iterdir()
     with closing(driver.connect(copy)) as connection:
         assert rows_of(connection) == rows
-        assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
 
 
 def test_a_failed_upgrade_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rrr_local.errors import NotFoundError, UsageError
-from rrr_local.store import history, queries
+from rrr_local.store import evaluations, history, queries, runs_read
 from rrr_local.store.records import (
     AdapterKind,
     AdapterRecord,
@@ -54,9 +54,9 @@ def test_a_step_is_logged_with_its_groups_reflections_and_retries(lab: Lab) -> N
         (1.0, run_id, 1, False),
         (0.0, run_id, 1, True),
     ]
-    [won] = history.winning_reflections(lab.store.reader(), run_id)
+    [won] = runs_read.winning_reflections(lab.store.reader(), run_id)
     assert (won.step, won.attempt_id) == (1, first)
-    assert history.winning_reflections(lab.store.reader(), "another run") == []
+    assert runs_read.winning_reflections(lab.store.reader(), "another run") == []
 
 
 def test_a_step_that_cannot_be_logged_leaves_nothing(lab: Lab) -> None:
@@ -232,22 +232,22 @@ def evaluation(lab: Lab, passes: list[tuple[bool | None, bool | None]], problems
 def test_two_evaluations_of_the_same_problems_are_compared_pairwise(lab: Lab) -> None:
     before = evaluation(lab, [(False, True), (True, True), (False, None)])
     after = evaluation(lab, [(True, True), (False, False)])
-    pairs = queries.eval_pairs(lab.store.reader(), before, after)
+    pairs = evaluations.eval_pairs(lab.store.reader(), before, after)
     first, second, _ = lab.problem_ids
     assert pairs == [
-        queries.EvalPair(first, 0, False, True, True, True),
-        queries.EvalPair(second, 0, True, False, True, False),
+        evaluations.EvalPair(first, 0, False, True, True, True),
+        evaluations.EvalPair(second, 0, True, False, True, False),
     ]
     with pytest.raises(UsageError, match="not of the same problems"):
-        queries.eval_pairs(lab.store.reader(), before, evaluation(lab, [(True, True)], "other"))
+        evaluations.eval_pairs(lab.store.reader(), before, evaluation(lab, [(True, True)], "other"))
     with pytest.raises(NotFoundError):
-        queries.eval_pairs(lab.store.reader(), before, "nothing")
+        evaluations.eval_pairs(lab.store.reader(), before, "nothing")
 
 
 def test_a_finished_evaluation_has_the_rates_of_its_items(lab: Lab) -> None:
     eval_id = evaluation(lab, [(False, True), (True, True), (None, None)])
     lab.store.finish_eval(eval_id, EvalStatus.DONE)
-    [listed] = queries.evals(lab.store.reader())
+    [listed] = evaluations.evals(lab.store.reader())
     assert (listed.status, listed.items, listed.first_try, listed.final_rate) == (EvalStatus.DONE, 3, 0.5, 1.0)
     assert (listed.task, listed.model, listed.adapter, listed.errors) == ("countdown", "tiny", None, 0)
     assert listed.ended_at is not None

@@ -59,11 +59,12 @@ class Lab:
         return journal.register(self.store, Model("llama", self.model), self.task)
 
     @contextmanager
-    def trainer(self, job: Job, backend: MlxBackend, failures_session: str | None = None) -> Iterator[Trainer]:
+    def trainer(self, job: Job, backend: MlxBackend) -> Iterator[Trainer]:
         """A trainer that is ready to run: fresh, or resumed from the newest checkpoint."""
         with run.training(job, backend, self.task, self.store) as trainer:
             loop = Loop(backend, self.task, job.recipe.temperature, job.recipe.limits)
-            run.prepare(job, trainer, loop, self.store, failures_session)
+            for _ in run.prepare(job, trainer, loop, self.store):
+                pass
             yield trainer
 
     def train(self, job: Job, *, backend: MlxBackend | None = None, kill_after: int | None = None) -> list[StepRecord]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
@@ -22,12 +22,13 @@ from rrr_local.backends.base import (
     Request,
     TrainGroup,
     Update,
+    never,
 )
 from rrr_local.backends.chat import ChatTemplate
 from rrr_local.backends.mlx import mlxlm
 from rrr_local.backends.mlx.decode import Decoder, Fork, Row, row_uniforms
 from rrr_local.backends.mlx.gradient import group_gradient, row_logprobs
-from rrr_local.episode import Node
+from rrr_local.episode import FinishReason, Node
 from rrr_local.errors import ModelError, ResourceError
 
 ADAPTER_FILE, ADAPTER_CONFIG, OPTIMIZER_FILE = "adapters.safetensors", "adapter_config.json", "optimizer.safetensors"
@@ -51,10 +52,12 @@ class MlxBackend:
         """
         self._gpu = mx.default_device().type == mx.DeviceType.gpu
         mx.set_cache_limit(LARGE_BUFFER_CACHE)
+        mx.clear_cache()  # what an earlier model left behind
         self._model, tokenizer, stop_tokens = _load(folder)
         if not self._gpu:
             self._model.set_dtype(mx.float32)  # half precision is emulated on a CPU: 30 times slower
         self.chat = ChatTemplate(tokenizer, stop_tokens)
+        self.context = mlxlm.context_size(folder, tokenizer)
         self._decoder = Decoder(self._model, stop_tokens, width or (32 if self._gpu else 256))
         self._micro_batch = micro_batch
         self._kept: WeakKeyDictionary[Node, list[Any]] = WeakKeyDictionary()
@@ -79,13 +82,22 @@ class MlxBackend:
                     nodes[row.index] = self._node(requests[row.index], row)
         return [nodes[i] for i in range(len(requests))]
 
-    def stream(self, request: Request, *, temperature: float) -> Iterator[str | Node]:
-        for (row,) in self._decoder.run(self._forks([request]), temperature=temperature, keep=True):
-            yield self.chat.decode(row.tokens)
+    def stream(
+        self, request: Request, *, temperature: float, cancelled: Callable[[], bool] = never
+    ) -> Iterator[str | Node]:
+        with mlxlm.memory_errors():
+            for (row,) in self._decoder.run(self._forks([request]), temperature=temperature, keep=True):
+                yield self.chat.decode(row.tokens)
+                if row.finish is None and cancelled():
+                    row.finish = FinishReason.CANCELLED
+                    break
         yield self._node(request, row)
 
-    def forget(self) -> None:
-        self._kept.clear()
+    def forget(self, keep: Node | None = None) -> None:
+        ancestry = [] if keep is None else keep.path()
+        known = next((node for node in reversed(ancestry) if node in self._kept), None)
+        kept = [] if known is None else [(known, self._kept[known])]
+        self._kept = WeakKeyDictionary(kept)
         mx.clear_cache()
 
     def _forks(self, requests: Sequence[Request]) -> list[Fork]:
@@ -125,7 +137,7 @@ class MlxBackend:
     # --- training ---------------------------------------------------------------------------------------------
 
     def logprobs(self, groups: Sequence[TrainGroup], *, temperature: float) -> list[tuple[Logprobs, ...]]:
-        with self._adapter_off():
+        with self.adapter_off():
             return [tuple(row_logprobs(self._model, group, temperature)) for group in groups]
 
     def update(
@@ -154,15 +166,16 @@ class MlxBackend:
         mx.eval(self._model.trainable_parameters(), optimizer.state)
 
     @contextmanager
-    def _adapter_off(self) -> Iterator[None]:
-        """The base model, bit for bit: every LoRA module's scale is zero inside."""
+    def adapter_off(self) -> Iterator[None]:
         modules = mlxlm.lora_modules(self._model)
-        scales = [module.scale for module in modules]
+        scales, kept = [module.scale for module in modules], self._kept
+        self._kept = WeakKeyDictionary()  # the adapter's keys and values are not the base model's
         for module in modules:
-            module.scale = 0.0
+            module.scale = 0.0  # bit-equal to no adapter at all
         try:
             yield
         finally:
+            self._kept = kept
             for module, scale in zip(modules, scales, strict=True):
                 module.scale = scale
 

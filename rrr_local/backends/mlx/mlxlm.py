@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +25,14 @@ __all__ = [
     "ConcatenateKVCache",
     "PrefixKV",
     "attach_lora",
+    "context_size",
     "detach_lora",
     "empty_caches",
     "extract_row",
     "load",
     "lora_config_json",
     "lora_modules",
+    "memory_errors",
     "merge_caches",
     "read_lora_config",
     "right_padded_forward",
@@ -36,11 +40,36 @@ __all__ = [
 ]
 
 
+UNKNOWN_CONTEXT = 4096
+ENDLESS = 10**9
+"""Tokenizers without a limit give an enormous number."""
+
+
 def load(folder: Path) -> tuple[nn.Module, Any, frozenset[int]]:
     """The model in evaluation mode, its Hugging Face tokenizer, and the ids that end a turn."""
     model, config = load_model(folder, lazy=False, trust_remote_code=False)
     wrapper = load_tokenizer_wrapper(folder, eos_token_ids=config.get("eos_token_id"))
     return model, wrapper._tokenizer, frozenset(wrapper.eos_token_ids)
+
+
+def context_size(folder: Path, tokenizer: Any) -> int:
+    """The most tokens a model takes in, by its configuration and its tokenizer; UNKNOWN_CONTEXT where neither says."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    inner = config.get("text_config", {})
+    sizes = (config.get("max_position_embeddings"), inner.get("max_position_embeddings"), tokenizer.model_max_length)
+    known = [size for size in sizes if isinstance(size, int) and 0 < size < ENDLESS]
+    return min(known, default=UNKNOWN_CONTEXT)
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """MLX has no exception of its own for too little memory: raise Python's."""
+    try:
+        yield
+    except RuntimeError as error:
+        if any(words in str(error) for words in ("allocat", "Insufficient Memory")):
+            raise MemoryError(str(error)) from error
+        raise
 
 
 def empty_caches(model: nn.Module) -> list[Any]:

@@ -18,8 +18,8 @@ from rrr_local.training.recipes import Recipe
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-MAY_BE_ZERO = ("refresh_every", "warmup_steps")
-FIXED = ("name",)
+MAY_BE_ZERO = ("refresh_every", "warmup_steps", "evaluate", "replay")
+FIXED = ("name", "failures_from")
 
 
 def overridden(recipe: Recipe, settings: Iterable[str]) -> Recipe:
