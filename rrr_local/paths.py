@@ -48,6 +48,11 @@ def exports_folder() -> Path:
     return _made(data_folder() / "exports")
 
 
+def engine_lock() -> Path:
+    """The file that the engine of this data folder holds as long as it lives; it need not exist yet."""
+    return data_folder() / "engine.lock"
+
+
 def log_path(name: str) -> Path:
     """The log file of one part of the program, such as `engine`; it need not exist yet."""
     return _made(data_folder() / "logs") / f"{name}.log"

@@ -22,7 +22,7 @@ from rrr_local.engine.protocol import Failed, Load
 from rrr_local.errors import ExitCode, ModelError, RrrError
 from rrr_local.store.queries import RunSummary
 from tui import terminal
-from tui.commands import Commands
+from tui.commands import Commands, Palette
 from tui.follow import Follower
 from tui.place import PlaceScreen, make
 from tui.screens.help import ExplainScreen, HelpScreen
@@ -129,6 +129,11 @@ class RrrApp(Shell):
             self.exit()
         else:
             self.push_screen(LeaveScreen(self.training.name), self._left)
+
+    def action_command_palette(self) -> None:
+        """ctrl+p."""
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette(id="--command-palette"))
 
     async def action_quit(self) -> None:
         """ctrl+q, everywhere."""

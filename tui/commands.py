@@ -8,7 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from rich.text import Text
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.await_complete import AwaitComplete
+from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.markup import escape
 
 from rrr_local.actions import at
@@ -75,6 +76,13 @@ class Commands(Provider):
     def _themes(self) -> Iterator[Command]:
         for name in sorted(self._app.available_themes):
             yield Command(f"Theme: {name}", "Change the colours.", partial(self._app.set_theme, name))
+
+
+class Palette(CommandPalette):
+    """Textual's palette, made to bear a key that comes while it goes away: escape and enter at once would end the app."""
+
+    def dismiss(self, result: None = None) -> AwaitComplete:
+        return super().dismiss(result) if self in self.app.screen_stack else AwaitComplete()
 
 
 def _line(text: str) -> str:

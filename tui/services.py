@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,9 +14,7 @@ from rrr_local.engine.client import Engine
 from rrr_local.engine.detached import Trainers
 from rrr_local.engine.jobs import Jobs
 from rrr_local.store.store import Store
-
-ENGINE_LOCK = "engine.lock"
-"""In the data folder; the engine process holds it as long as it lives."""
+from rrr_local.training import lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +36,6 @@ class Services:
     """Another app on this data folder has the engine: show everything, change nothing."""
 
 
-def engine_is_taken() -> bool:
-    """Whether a live process holds the engine of this data folder. Takes a shared lock for a moment."""
-    try:
-        descriptor = os.open(paths.data_folder() / ENGINE_LOCK, os.O_RDONLY)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
-
-
 def utc() -> datetime:
     """The clock outside tests."""
     return datetime.now(UTC)
@@ -66,7 +47,7 @@ def opened(engine: Engine | None = None, jobs: Jobs | None = None) -> Iterator[S
 
     Raises `ResourceError` and `UsageError` when the folder or the log in it cannot be used.
     """
-    read_only = engine_is_taken()
+    read_only = lock.file_is_held(paths.engine_lock())
     with Store.open(paths.database_path(), readonly=read_only) as store:
         yield Services(
             store=store,

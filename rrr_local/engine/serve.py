@@ -27,7 +27,6 @@ from rrr_local.tasks import question
 from rrr_local.training.lock import FileLock
 from rrr_local.workbench import Workbench, adapter_folder, workbench
 
-LOCK = "engine.lock"
 NO_MEMORY = ResourceError(
     "there is not enough memory", "begin a new chat, whose context is smaller, or take a smaller model"
 )
@@ -181,7 +180,7 @@ def _arguments() -> Wanted:
 def _serve_alone(inbox: Inbox, outbox: Outbox, wanted: Wanted) -> None:
     """Serve, unless another process does on this data folder. Raises `BusyError`."""
     way_out = "close the other app, or give this one a data folder of its own with --data-dir"
-    with FileLock(paths.data_folder() / LOCK, "the engine of this data folder", way_out):
+    with FileLock(paths.engine_lock(), "the engine of this data folder", way_out):
         Server(inbox, outbox).run(wanted)
 
 

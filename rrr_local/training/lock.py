@@ -59,9 +59,14 @@ class RunLock(FileLock):
 
 
 def is_held(run_folder: Path) -> bool:
-    """Whether a live process holds the run. Takes a shared lock for a moment, so many may ask at once."""
+    """Whether a live process holds the run."""
+    return file_is_held(run_folder / FILE)
+
+
+def file_is_held(path: Path) -> bool:
+    """Whether a live process holds a file. Takes a shared lock for a moment, so many may ask at once."""
     try:
-        descriptor = os.open(run_folder / FILE, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         return False
     try:

@@ -11,6 +11,7 @@ import importlib
 import os
 import re
 import tempfile
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from pathlib import Path
 from unittest import mock
 
 from textual.pilot import Pilot
+from textual.widgets import TextArea
 
 from rrr_local.actions import Place
 from rrr_local.store import queries
@@ -25,7 +27,7 @@ from rrr_local.store.chats import chats
 from rrr_local.store.records import RunStatus
 from rrr_local.store.store import Store
 from rrr_local.training.lock import RunLock
-from tests.tui.support import app_at, sample_store, until
+from tests.tui.support import app_at, sample_store, text_of, until
 from tui.app import RrrApp
 
 Size = tuple[int, int]
@@ -49,18 +51,20 @@ class Picture:
     settings: tuple[tuple[str, str | bool], ...] = ()
     no_color: bool = False
     welcomed: bool = True
+    shows: str = ""
+    """What is waited for: what a screen reads from a child comes later."""
 
 
 FONTS = re.compile(r"@font-face \{[^}]*\}\s*")
 """A picture of ours fetches nothing from anywhere; without Fira Code the reader's own monospaced font is used."""
-WAIT_S = 6.0
-"""What a screen reads from the log or from a child comes a little later."""
+SETTLED_S = 1.5
+"""A screen that does not change for so long has read the log."""
 LIGHT = (("ui.theme", "rrr-light"),)
 ASCII = (("ui.ascii", True), ("ui.chart", "ascii"))
 PICTURES = (
     Picture("welcome", Place.CHAT, SMALL, welcomed=False),
     Picture("chat", Place.CHAT, chat="Countdown"),
-    Picture("train-before", Place.TRAIN),
+    Picture("train-before", Place.TRAIN, shows="in all"),
     Picture("train", Place.TRAIN, running="run-2"),
     Picture("runs", Place.RUNS, keys=("down", "down")),
     Picture("compare", Place.RUNS, keys=("down", "down", "c")),
@@ -107,11 +111,23 @@ async def pose(app: RrrApp, pilot: Pilot[None], picture: Picture) -> None:
     if picture.chat:
         found = next(chat for chat in chats(app.services.store.reader()) if chat.title == picture.chat)
         await app.open_chat(found.id)
-    await pilot.pause(WAIT_S)
+    await until(pilot, lambda: picture.shows in text_of(app), 120)
+    for box in app.screen.query(TextArea):
+        box.cursor_blink = False
+    await settled(app, pilot)
     for key in picture.keys:
         await pilot.press(key)
         await pilot.pause(0.3)
-    await pilot.pause(0.5)
+    await settled(app, pilot)
+
+
+async def settled(app: RrrApp, pilot: Pilot[None]) -> None:
+    """Wait until the screen stays as it is."""
+    shown, since = "", 0.0
+    while shown != (now := text_of(app)) or time.monotonic() - since < SETTLED_S:
+        if shown != now:
+            shown, since = now, time.monotonic()
+        await pilot.pause(0.1)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from textual.command import CommandList
 from textual.pilot import Pilot
 from textual.widgets import Input, Markdown, Static, TextArea
 
@@ -22,18 +23,18 @@ from rrr_local.store.store import Store
 from rrr_local.training.lock import RunLock
 from tests.tui.support import NO_ENGINE, app_at, check_snapshot, drive, text_of, until
 from tui.app import RrrApp
+from tui.commands import Palette
 from tui.place import PlaceScreen
 from tui.screens.help import ExplainScreen, HelpScreen
 from tui.screens.leaving import LeaveScreen
 from tui.screens.too_small import TooSmallScreen
-from tui.services import ENGINE_LOCK
 from tui.widgets.status import Fact, PlaceTab
 
 
 @contextmanager
 def another_app(folder: Path) -> Iterator[None]:
     """What another app does to this folder: its engine holds the lock."""
-    descriptor = os.open(folder / ENGINE_LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(folder / "engine.lock", os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     try:
         yield
@@ -89,6 +90,23 @@ def test_every_place_is_reached_by_function_key_digit_click_and_palette(sampled:
             for place in (*reversed(Place), Place.DOCTOR):
                 await way(pilot, place)
                 await until(pilot, partial(is_here, app, place), 10)
+
+    drive(sampled, story, engine=NO_ENGINE)
+
+
+def test_enter_right_behind_escape_in_the_palette_does_nothing(sampled: Path) -> None:
+    async def story(app: RrrApp, pilot: Pilot[None]) -> None:
+        await pilot.press("ctrl+p")
+        app.screen.query_one(Input).value = "Go to"
+        await until(pilot, lambda: "Go to Runs" in text_of(app), 10)
+        await pilot.press("down")
+        palette = app.screen
+        assert isinstance(palette, Palette)
+        # What the two keys come to where the second arrives before the palette is gone.
+        palette.call_later(palette._action_escape)
+        palette.query_one(CommandList).action_select()
+        await until(pilot, lambda: isinstance(app.screen, PlaceScreen), 10)
+        assert app.return_code is None
 
     drive(sampled, story, engine=NO_ENGINE)
 

@@ -175,14 +175,14 @@ class ModelsScreen(PlaceScreen):
             words = (
                 "cannot be told"
                 if needed is None
-                else f"about {needed / GB:.1f} GB, {fit(needed, int(machine_gb() * GB))}"
+                else f"{needed / GB:.1f} GB and up, {fit(needed, int(machine_gb() * GB))}"
             )
             self.query_one(f"#{name}-memory", Number).update(Content(f"{name} needs".ljust(19) + words))
         self._more.update(Content(_more(model, adapter)))
         self._line.update(Content(self._info()))
 
     def _info(self) -> str:
-        return self.rrr.read_only or "memory: estimates from the size of the model; nothing is fetched from anywhere"
+        return self.rrr.read_only or "memory: at least, from the size of the model; before a run it is measured"
 
     def _chosen(self) -> tuple[Shelved, StoredAdapter | None] | None:
         index = self.query_one("#models", OptionList).highlighted
