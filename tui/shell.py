@@ -24,6 +24,7 @@ from tui import clipboard, crash
 from tui.screens.too_small import TooSmallScreen, is_too_small
 from tui.services import Services
 from tui.symbols import AsciiFilter, Symbols, symbols
+from tui.terminal import HarmlessFilter
 from tui.theme import DARK, THEMES
 
 READ_ONLY = "another rrr has this data folder open: this one only shows; quit the other, then start this one again"
@@ -44,6 +45,7 @@ class Shell(App[None]):
         self.services = services
         self.settings_changed: Signal[str] = Signal(self, "settings")
         """Published with the key of a setting that was changed."""
+        self._harmless = HarmlessFilter()
         self._ascii = AsciiFilter(enabled=bool(services.settings.get("ui.ascii")))
         self._begun = False
         for theme in THEMES:
@@ -123,7 +125,7 @@ class Shell(App[None]):
         return shown.replace("⏎", "enter") if self._ascii.enabled else shown
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        return [*super().get_line_filters(), *([self._ascii] if self._ascii.enabled else [])]
+        return [*super().get_line_filters(), self._harmless, *([self._ascii] if self._ascii.enabled else [])]
 
     def _theme_setting(self) -> str:
         name = self.services.settings.get("ui.theme")

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from logging.handlers import RotatingFileHandler
 from typing import TYPE_CHECKING
+
+from rich.segment import Segment
+from textual.color import Color
+from textual.filter import LineFilter
 
 from rrr_local import paths
 from rrr_local.text import sanitize
@@ -20,6 +25,23 @@ if TYPE_CHECKING:
 LOG_BYTES = 2**20
 LAST_S = 4.0
 """How long an app that was asked to end by a signal has for it."""
+
+
+_HARMFUL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What moves the cursor, reorders a line or cannot be encoded; none of them has a width. Joiners and marks of a script stay."""
+
+
+class HarmlessFilter(LineFilter):
+    """The last gate before the terminal. What comes from outside was made fit to show long before; what a person pastes into a box
+    stays as it is there, and loses only here what would act on the terminal."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        return [
+            segment
+            if segment.text.isprintable()
+            else Segment(_HARMFUL.sub("", segment.text), segment.style, segment.control)
+            for segment in segments
+        ]
 
 
 def why_not() -> str:

@@ -85,7 +85,7 @@ HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200
 """What may not be in any text on the screen."""
 RAW = re.compile(
     rb"[\x00-\x09\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]QZQ"  # a control character in front of the mark
-    rb"|\x1b(?:[\[\]PX^_?0-9;:c/h\-a-z.]*)QZQ"  # within a sequence
+    rb"|\x1b(?:\[[0-9;:?]*|\][0-9a-z;:/]*|[PX^_])?QZQ"  # within a sequence; a whole one in front of the mark may be the app's
     rb"|\xc2[\x80-\x9f]"  # C1, in UTF-8
     rb"|\xe2\x80[\xaa-\xae]|\xe2\x81[\xa6-\xa9]"  # bidi overrides and isolates
     rb"|\xed[\xa0-\xbf][\x80-\xbf]"  # surrogates

@@ -24,7 +24,7 @@ from unittest import mock
 from textual.pilot import Pilot
 
 from rrr_local.actions import Place
-from rrr_local.engine.client import Engine
+from rrr_local.engine.client import Engine, EngineState
 from rrr_local.engine.jobs import Jobs
 from rrr_local.paths import OVERRIDE
 from tests.tui.sample import NOON, sample_store, written_at
@@ -68,6 +68,8 @@ async def app_at(
         app = RrrApp(replace(services, clock=lambda: NOON), start)
         async with app.run_test(size=size, notifications=True, tooltips=False) as pilot:
             await pilot.pause()
+            if engine == NO_ENGINE:
+                await until(pilot, lambda: app.services.read_only or app.services.engine.state is EngineState.DEAD)
             yield app, pilot
 
 

@@ -194,6 +194,10 @@ async def press_and_look(app: RrrApp, pilot: Pilot[None], *keys: str) -> None:
         innocent(app)
 
 
+INTO_THE_BOX = b"\x1b[<0;20;37M\x1b[<0;20;37m"
+"""A click on the prompt, in a window of 120 by 40."""
+
+
 def test_no_raw_control_character_reaches_the_terminal(poisoned: Path) -> None:
     # Real terminals take escapes out of what is pasted.
     pasted = "".join(strings(200, seed=5)).replace("\x1b", "").encode("utf-8", "replace")
@@ -205,7 +209,7 @@ def test_no_raw_control_character_reaches_the_terminal(poisoned: Path) -> None:
             if place in (b"3", b"4"):
                 terminal.wait_for_more()
             terminal.press(*[b"\x1b[B"] * 3, b"\r", b"\x1b[6~", ESCAPE, b"l", ESCAPE, b"c", ESCAPE)
-        terminal.press(b"1", b"\x10", MARK.lower().encode(), ESCAPE, b"/open \r")
+        terminal.press(b"1", b"\x10", MARK.lower().encode(), ESCAPE, INTO_THE_BOX, b"/open \r")
         terminal.wait_for_more()
         terminal.press(b"\r", ESCAPE, b"v", ESCAPE, b" ", b"\x1b[5~", b"\x1b[5~")
         terminal.press(b"\x1b[200~" + pasted + b"\x1b[201~")

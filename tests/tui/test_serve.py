@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import socket
+import subprocess
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -18,6 +20,11 @@ from rrr_local.cli.web.server import HOST, LocalServer
 from rrr_local.errors import ExitCode
 
 HOSTS = re.compile(r"//([\w.-]+)")
+
+
+def apps() -> str:
+    """Process ids of the apps that the server in this process has started."""
+    return subprocess.run(["pgrep", "-P", str(os.getpid()), "-f", " tui$"], capture_output=True, text=True).stdout
 
 
 @pytest.fixture
@@ -106,9 +113,14 @@ def test_a_tab_shows_the_app(port: int, data_folder: Path) -> None:
         async with client.ws_connect(f"ws://{HOST}:{port}/ws?width=90&height=30") as tab, asyncio.timeout(60):
             while b"learns from its own mistakes" not in shown:
                 message = await tab.receive()
+                assert message.type is not aiohttp.WSMsgType.CLOSE, shown
                 if message.type is aiohttp.WSMsgType.BINARY:
                     shown += message.data
-                assert message.type not in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSING), shown
+            await tab.send_json(["stdin", "\x11"])  # ctrl+q
+            while not tab.closed:
+                await tab.receive()
+            while apps():  # textual-serve does not wait for its process
+                await asyncio.sleep(0.1)
 
     served(port, story)
 

@@ -23,6 +23,7 @@ from rrr_local.paths import bundled
 from rrr_local.store.store import Store
 from tui import clipboard, crash, helptext, keys, shelf
 from tui.symbols import ASCII, UNICODE, AsciiFilter, symbols
+from tui.terminal import HarmlessFilter
 
 SECRET = "my prompt about a wedding"
 
@@ -212,3 +213,17 @@ def test_a_damaged_list_of_folders_counts_as_empty(value: str) -> None:
 
 def test_a_list_of_folders_is_read_back() -> None:
     assert shelf.added({shelf.FOLDERS: json.dumps(["a", "b"])}) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\u202eb\u202c", "ab"),
+        ("\x1b[31m", "[31m"),
+        ("\x9b\x7f\ud800", ""),
+        ("می\u200cخواهم 👩\u200d👧\t\n", "می\u200cخواهم 👩\u200d👧\t\n"),
+    ],
+)
+def test_nothing_reaches_the_terminal_that_would_act_on_it(text: str, shown: str) -> None:
+    segments = HarmlessFilter().apply([Segment(text)], Color.parse("black"))
+    assert "".join(segment.text for segment in segments) == shown
