@@ -19,9 +19,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # what is measured is imported in the process that measures it
+    from textual.pilot import Pilot
+
+    from rrr_local.engine.client import Engine
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # for tests.tui.support: the app as its tests open it
@@ -73,21 +80,29 @@ def first_screen(folder: Path) -> list[float]:
     return asyncio.run(run())
 
 
-def streaming(folder: Path) -> list[float]:
-    """Share of a core that the app uses while an answer streams at 60 tokens a second."""
+@asynccontextmanager
+async def answering(folder: Path) -> AsyncIterator[tuple[Engine, Pilot[None]]]:
+    """The app while an engine writes at 60 tokens a second."""
     from rrr_local.engine.client import Engine
     from tests.engine import scripted
     from tests.tui.support import app_at, until
 
+    engine = Engine([sys.executable, scripted.__file__, "steady"])
+    async with app_at(folder, engine, (120, 36)) as (_, pilot):
+        await until(pilot, lambda: engine.ready is not None)
+        await pilot.press(*"tell", "enter")
+        await until(pilot, lambda: engine.state == "busy")
+        yield engine, pilot
+
+
+def streaming(folder: Path) -> list[float]:
+    """Share of a core that the app uses while an answer streams at 60 tokens a second."""
+
     async def run() -> list[float]:
-        engine = Engine([sys.executable, scripted.__file__, "steady"])
-        async with app_at(folder, engine, (120, 36)) as (_, pilot):
-            await until(pilot, lambda: engine.ready is not None)
-            await pilot.press(*"tell", "enter")
-            await until(pilot, lambda: engine.state.value == "busy")
+        async with answering(folder) as (engine, _):
             used, started = cpu_seconds(), time.perf_counter()
             await asyncio.sleep(STREAMED_S)
-            assert engine.state.value == "busy", "the answer ended before the measurement did"
+            assert engine.state == "busy", "the answer ended before the measurement did"
             return [100 * (cpu_seconds() - used) / (time.perf_counter() - started)]
 
     return asyncio.run(run())
@@ -198,16 +213,9 @@ def charts(folder: Path) -> list[float]:
 
 def quitting(folder: Path) -> list[float]:
     """Seconds that leaving takes while the engine writes."""
-    from rrr_local.engine.client import Engine
-    from tests.engine import scripted
-    from tests.tui.support import app_at, until
 
     async def run() -> list[float]:
-        engine = Engine([sys.executable, scripted.__file__, "steady"])
-        async with app_at(folder, engine, (120, 36)) as (_, pilot):
-            await until(pilot, lambda: engine.ready is not None)
-            await pilot.press(*"tell", "enter")
-            await until(pilot, lambda: engine.state.value == "busy")
+        async with answering(folder) as (_, pilot):
             await pilot.pause(0.5)
             started = time.perf_counter()
             await pilot.press("ctrl+q")

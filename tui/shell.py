@@ -70,7 +70,7 @@ class Shell(App[None]):
 
     def show_error(self, error: RrrError) -> None:
         """Say what went wrong and what to do about it."""
-        log.warning("%s", error)
+        log.warning("%s", sanitize(str(error)))
         cause, way_out = sanitize(error.cause, 300), sanitize(error.way_out, 500)
         self.notify(f"{cause}\n{way_out}", severity="error", timeout=10, markup=False)
 

@@ -75,7 +75,12 @@ def set_title(app: RrrApp, title: str) -> None:
 def logging_to_file() -> Iterator[None]:
     """Log to logs/app.log, two files of 1 MB at most, for as long as the app runs."""
     handler = RotatingFileHandler(
-        paths.log_path("app"), maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8", delay=True
+        paths.log_path("app"),
+        maxBytes=LOG_BYTES,
+        backupCount=1,
+        encoding="utf-8",
+        errors="backslashreplace",
+        delay=True,
     )
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     root = logging.getLogger()
