@@ -19,7 +19,7 @@ def test_a_finished_run_has_both_measurements_with_intervals_and_words(tmp_path:
     with Store.open(tmp_path / "rrr.db") as store:
         text = card(store.reader(), "run-1")
     assert (
-        "| first try | 20.3 % (12 to 32) | 29.7 % (20 to 42) | +9.4 points (+2 to +17) | clear gain | 6 | 0 |" in text
+        "| first try | 21.9 % (14 to 33) | 40.6 % (29 to 53) | +18.8 points (+9 to +28) | clear gain | 12 | 0 |" in text
     )
     assert "## Its own failures, tried again" in text
     assert "## Newly broken\n\n- Using the numbers" in text
