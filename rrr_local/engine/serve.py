@@ -122,7 +122,7 @@ class Server:
         except MemoryError:
             bench.backend.forget()
             yield _failed(request.id, NO_MEMORY)
-        except Exception as error:
+        except Exception as error:  # a bug: said to the app, its traceback in the log; the next request may be fine
             traceback.print_exc()
             yield _failed(request.id, _bug(error))
 
@@ -197,9 +197,9 @@ def main() -> int:
         except MemoryError:
             outbox.send(_failed(0, NO_MEMORY))
             return ExitCode.RESOURCES
-        except Exception as error:
-            if isinstance(error, BrokenPipeError):
-                raise
+        except BrokenPipeError:
+            raise
+        except Exception as error:  # a bug: the last word to the app before this process ends
             traceback.print_exc()
             outbox.send(_failed(0, _bug(error)))
             return ExitCode.INTERNAL

@@ -79,6 +79,7 @@ def recipe_of(plan: Plan, model: Model) -> Recipe:
         preset(plan.recipe or default_recipe(EMBEDDED if model.embedded else model.name)), plan.settings
     )
     given = {"steps": plan.steps, "evaluate": plan.evaluate or None, "replay": plan.replay or None}
+    # mypy takes the dict's values for one type; each is an int and goes to an int field.
     chosen = replace(chosen, **{field: value for field, value in given.items() if value is not None})  # type: ignore[arg-type]
     return replace(chosen, failures_from=plan.failures or "")
 

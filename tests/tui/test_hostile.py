@@ -210,6 +210,7 @@ def test_no_raw_control_character_reaches_the_terminal(poisoned: Path) -> None:
                 terminal.wait_for_more(ESCAPE, place)
             terminal.press(*[b"\x1b[B"] * 3, b"\r", b"\x1b[6~", ESCAPE, b"l", ESCAPE, b"c", ESCAPE)
         terminal.press(b"1", b"\x10", MARK.lower().encode(), ESCAPE, INTO_THE_BOX, b"/open \r")
+        # Not waited for: under load a key on the way here may be lost, why is not known yet. The Pilot tests show the chat for certain.
         terminal.press(b"\r", ESCAPE, b"v", ESCAPE, b" ", b"\x1b[5~", b"\x1b[5~")
         terminal.press(b"\x1b[200~" + pasted + b"\x1b[201~")
         received = terminal.everything()
