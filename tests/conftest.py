@@ -26,6 +26,11 @@ def pytest_report_header() -> str:
     return f"BLAS for MLX: {BLAS.detail}"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest tests first: a core that took them last would work alone while the others wait."""
+    items.sort(key=lambda item: item.path.name != "test_demo.py")
+
+
 def pytest_unconfigure() -> None:
     _SESSION.cleanup()
 
