@@ -139,7 +139,7 @@ def learning_rate(step: int, steps: int) -> float:
 
 
 def train(tokenizer: PreTrainedTokenizerFast, work: Path) -> LlamaForCausalLM:
-    task = Countdown("countdown", HERE / "countdown")
+    task = Countdown("countdown", HERE / "countdown", "countdown")
     held_out = {p.sha256 for split in (Split.TRAIN, Split.EVAL) for p in task.problems(split)}
     steps = STAGES[-1].until
     model = build_model(tokenizer)

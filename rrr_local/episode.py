@@ -40,6 +40,27 @@ class Problem:
     split: Split = Split.PRACTICE
 
 
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message of a conversation that a problem brings with it."""
+
+    role: str
+    """`system`, `user` or `assistant`."""
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What the model is shown before it speaks for the first time."""
+
+    user: str
+    """The last message, a user's."""
+    before: tuple[Message, ...] = ()
+    """What stands before it: instructions, examples, earlier turns."""
+    tools: tuple[Mapping[str, object], ...] = ()
+    """JSON schemas of functions the model may call, in OpenAI's layout: {"type": "function", "function": {"name": …}}."""
+
+
 class VerdictKind(StrEnum):
     """The outcome of checking one reply."""
 

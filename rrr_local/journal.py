@@ -29,7 +29,9 @@ def register(store: Store, model: Model, task: Task) -> Registered:
     """Note the model and the task in the log, once each."""
     record = ModelRecord("safetensors", local_path=str(model.folder), files_sha256=model.sha256, size_bytes=model.size)
     kind = type(task).__name__
-    return Registered(store.model(record), store.task(task.name, task.version, kind, kind, fingerprint(task), {}))
+    return Registered(
+        store.model(record), store.task(task.name, task.version, kind, kind, fingerprint(task), {"source": task.source})
+    )
 
 
 def log_problems(store: Store, task_id: int, problems: Sequence[Problem]) -> dict[str, int]:

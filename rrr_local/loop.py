@@ -163,7 +163,8 @@ class Loop:
 
     def root(self, problem: Problem) -> Node:
         """The problem as the model sees it."""
-        return Node(Span.PROBLEM, None, tuple(self.backend.chat.opening(problem.prompt)), problem.prompt)
+        tokens = self.backend.chat.opening(self.task.opening(problem))
+        return Node(Span.PROBLEM, None, tuple(tokens), problem.prompt)
 
     def _ask(self, after: Node, span: Span, text: str) -> Node:
         """A user message after what the model wrote."""

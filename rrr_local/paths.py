@@ -1,6 +1,6 @@
 """Where things are on disk.
 
-    data folder    rrr.db, runs/<run>/, logs/, exports/     what a person owns and may copy elsewhere
+    data folder    rrr.db, runs/<run>/, tasks/<task>/, models/<model>/, logs/, exports/    what a person owns and may copy elsewhere
     cache folder   what can be made again
     bundled data   data/ as shipped: the embedded model and the problem sets, read only
 
@@ -41,6 +41,16 @@ def database_path() -> Path:
 def runs_folder() -> Path:
     """The folder with one folder per run: its lock and its checkpoints."""
     return _made(data_folder() / "runs")
+
+
+def tasks_folder() -> Path:
+    """The folder with one folder per task that a person brought: its `task.toml`, its rows, its verifier."""
+    return _made(data_folder() / "tasks")
+
+
+def models_folder() -> Path:
+    """The folder with one folder per model that was fetched or imported."""
+    return _made(data_folder() / "models")
 
 
 def exports_folder() -> Path:

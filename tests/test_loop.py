@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rrr_local.backends.mlx.backend import MlxBackend
-from rrr_local.episode import FinishReason, Node, Span, Split, Verdict
+from rrr_local.episode import FinishReason, Node, Opening, Span, Split, Verdict
 from rrr_local.loop import Attempted, Limits, Loop, Reflected, Retried, Writing
 from rrr_local.meter import Meter, Phase
 
@@ -79,7 +79,7 @@ def test_the_model_is_shown_the_tasks_prompts(backend: MlxBackend) -> None:
         assert shown[Span.PROBLEM] == failure.problem.prompt
         assert shown[Span.REFLECT_PROMPT] == task.prompts.reflect
         assert shown[Span.RETRY_PROMPT] == task.prompts.retry
-        assert retry.node.path()[0].context() == backend.chat.opening(failure.problem.prompt)
+        assert retry.node.path()[0].context() == backend.chat.opening(Opening(failure.problem.prompt))
     plain = loop.plain_retry(failures, 3)
     assert [y.node.path()[2].text for y in plain] == [task.prompts.plain_retry] * 2
 

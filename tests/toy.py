@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from rrr_local.episode import FinishReason, Node, Problem, Span, Split, Verdict, VerdictKind
+from rrr_local.episode import FinishReason, Node, Opening, Problem, Span, Split, Verdict, VerdictKind
 from rrr_local.loop import Try
 from rrr_local.tasks.base import Prompts, content_hash
 
@@ -34,13 +34,21 @@ class Toy:
     """Problems of each split."""
     name: str = "toy"
     version: int = 1
+    configuration: Mapping[str, object] = field(default_factory=dict)
     prompts: Prompts = PROMPTS
+
+    @property
+    def source(self) -> str:
+        return self.name
 
     def problems(self, split: Split) -> Sequence[Problem]:
         return [self._problem({"number": i}, split) for i in range(self.count)]
 
     def parse_problem(self, info: Mapping[str, object]) -> Problem:
         return self._problem(info, Split.PRACTICE)
+
+    def opening(self, problem: Problem) -> Opening:
+        return Opening(problem.prompt)
 
     def verify(self, problem: Problem, reply: str) -> Verdict:
         return self.judge(reply)

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rrr_local.episode import Node, Span
+from rrr_local.episode import Node, Opening, Span
 
 Logprobs = NDArray[np.float32]
 """(tokens of one reflection,)"""
@@ -106,8 +106,8 @@ class Update:
 class Chat(Protocol):
     """Turns of a conversation as token ids, in the model's own chat format."""
 
-    def opening(self, user: str) -> list[int]:
-        """The start of a conversation: the user's first message, up to where the assistant speaks."""
+    def opening(self, opening: Opening) -> list[int]:
+        """The start of a conversation, up to where the assistant speaks. Raises `ModelError` where the format cannot hold it."""
         ...
 
     def turn(self, user: str, *, after_stop: bool) -> list[int]:

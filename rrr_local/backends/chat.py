@@ -12,6 +12,7 @@ from typing import Any
 
 from jinja2 import TemplateError
 
+from rrr_local.episode import Opening
 from rrr_local.errors import ModelError
 
 MARK = "\u241eMARK\u241e"
@@ -30,8 +31,8 @@ class ChatTemplate:
         self._before_first, self._after_user = self._cut_opening()
         self._between, self._closing = self._cut_turn()
 
-    def opening(self, user: str) -> list[int]:
-        return [*self._before_first, *self._plain(user), *self._after_user]
+    def opening(self, opening: Opening) -> list[int]:
+        return [*self._before_first, *self._plain(opening.user), *self._after_user]
 
     def turn(self, user: str, *, after_stop: bool) -> list[int]:
         closing = [] if after_stop else self._closing

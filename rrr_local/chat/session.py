@@ -246,7 +246,7 @@ class ChatSession(Shown):
         task = Question()
         problem = task.parse_problem({"prompt": turn.prompt, "expect": expected.strip()})
         kind = type(task).__name__
-        task_id = self.store.task(task.name, task.version, kind, kind, fingerprint(task), {})
+        task_id = self.store.task(task.name, task.version, kind, kind, fingerprint(task), {"source": task.source})
         problem_id = self.store.problems(task_id, [problem])[problem.sha256]
         first, *rest = turns.tries(turn)
         verdict = task.verify(problem, first.text)

@@ -129,7 +129,7 @@ class Conversation:
             raise UsageError("there is no adapter to compare the model with", "load one first")
         task, problem = prompts.asked(versus.prompt, versus.task, versus.info)
         self._enter(versus.conversation)
-        opening, limit = self._bench.backend.chat.opening(problem.prompt), self._bench.backend.context
+        opening, limit = self._bench.backend.chat.opening(task.opening(problem)), self._bench.backend.context
         if len(opening) + self._bench.limits.attempt > limit:
             yield Overflow(versus.id, len(opening) + self._bench.limits.attempt, limit, -1)
             return
@@ -204,7 +204,7 @@ class Conversation:
             room += self._second_room(task, task.prompts.reflect)
         before = None if alone or ask.after is None else self._turns.get(ask.after)
         first_needed = 0
-        for node, left_out in self._turns.behind(before, problem.prompt):
+        for node, left_out in self._turns.behind(before, task.opening(problem)):
             needed = len(node.context()) + room
             first_needed = first_needed or needed
             if needed <= self._bench.backend.context:

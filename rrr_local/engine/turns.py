@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from rrr_local.backends.base import Chat
-from rrr_local.episode import FinishReason, Node, Span
+from rrr_local.episode import FinishReason, Node, Opening, Span
 from rrr_local.errors import UsageError
 from rrr_local.journal import ids_hash
 from rrr_local.store.spans import LoggedReflection, LoggedSpan, LoggedTurn, logged_turn
@@ -81,24 +81,24 @@ class Turns:
         assert before is not None
         return before
 
-    def behind(self, before: Turn | None, prompt: str) -> Iterator[tuple[Node, int]]:
+    def behind(self, before: Turn | None, opening: Opening) -> Iterator[tuple[Node, int]]:
         """A free question behind a turn, with all of its context, then with ever more of the oldest turns left out.
 
         Yields the question's node and how many turns are left out in all; the last one stands alone.
         """
         if before is None:
-            yield self._root(prompt), 0
+            yield self._root(opening), 0
             return
         own = _by_turn(before.final)
-        behind = self._message(Span.PROBLEM, before.final, prompt)  # encoded once: it may be a megabyte
+        behind = self._message(Span.PROBLEM, before.final, opening.user)  # encoded once: it may be a megabyte
         for left_out in range(len(own)):
             yield replace(behind, parent=self._joined(own[left_out:])), before.left_out + left_out
-        yield self._root(prompt), before.left_out + len(own)
+        yield self._root(opening), before.left_out + len(own)
 
     # --- nodes --------------------------------------------------------------------------------------------------
 
-    def _root(self, prompt: str) -> Node:
-        return Node(Span.PROBLEM, None, tuple(self._chat.opening(prompt)), prompt)
+    def _root(self, opening: Opening) -> Node:
+        return Node(Span.PROBLEM, None, tuple(self._chat.opening(opening)), opening.user)
 
     def _message(self, span: Span, after: Node, text: str) -> Node:
         tokens = self._chat.turn(text, after_stop=after.finish is FinishReason.STOP)
@@ -111,7 +111,7 @@ class Turns:
             if question.parent is leaf:
                 leaf = rest[-1]
                 continue
-            leaf = self._root(question.text) if leaf is None else replace(question, parent=leaf)
+            leaf = self._root(Opening(question.text)) if leaf is None else replace(question, parent=leaf)
             for node in rest:
                 leaf = replace(node, parent=leaf)
         return leaf
@@ -126,9 +126,10 @@ class Turns:
 
     def _seen(self, logged: LoggedTurn, before: Turn | None) -> tuple[Node, int]:
         """The question's node whose context is what the model saw, and how many turns it leaves out."""
+        opening = find_task(logged.task).opening(logged.problem)
         for reply in [None] if before is None else reversed(before.replies):
             follows = None if before is None or reply is None else Turn([reply], before.left_out)
-            for question, left_out in self.behind(follows, logged.problem.prompt):
+            for question, left_out in self.behind(follows, opening):
                 if ids_hash(question.context()) == logged.prompt_sha256:
                     return question, left_out
         raise UsageError("this conversation was held with another model", "begin a new one, or load that model again")

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
-from rrr_local.episode import Problem, Split, Verdict
+from rrr_local.episode import Opening, Problem, Split, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,18 @@ class Task(Protocol):
     def name(self) -> str: ...
 
     @property
+    def source(self) -> str:
+        """What `find_task` finds this task by: its name, or an absolute path."""
+        ...
+
+    @property
     def version(self) -> int:
         """Raised whenever `verify` may judge a reply differently or the prompts change."""
+        ...
+
+    @property
+    def configuration(self) -> Mapping[str, object]:
+        """JSON values that decide how it judges, apart from its version; empty where the version says it all."""
         ...
 
     @property
@@ -48,14 +58,19 @@ class Task(Protocol):
         """A problem from its JSON form. Raises `UsageError` with what is wrong in it."""
         ...
 
+    def opening(self, problem: Problem) -> Opening:
+        """How a problem is put to the model; nothing but the problem's prompt and info decides it."""
+        ...
+
     def verify(self, problem: Problem, reply: str) -> Verdict:
         """Judge one reply. Executes nothing from it, never raises for anything the reply contains."""
         ...
 
 
 def fingerprint(task: Task) -> str:
-    """What tells two verifiers apart: they change with a task's version, and so do the prompts."""
-    return content_hash([type(task).__name__, task.version, asdict(task.prompts)])
+    """What tells two verifiers apart: they change with a task's version and configuration, and so do the prompts."""
+    parts = [type(task).__name__, task.version, asdict(task.prompts)]
+    return content_hash([*parts, task.configuration] if task.configuration else parts)
 
 
 def content_hash(value: object) -> str:

@@ -11,13 +11,13 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
 from typing import TypeGuard
 
-from rrr_local.episode import Problem, Split, Verdict
+from rrr_local.episode import Opening, Problem, Split, Verdict
 from rrr_local.errors import UsageError
 from rrr_local.tasks.base import Prompts, content_hash
 from rrr_local.verifiers.arithmetic import judge_countdown
@@ -102,7 +102,9 @@ class Countdown:
 
     name: str
     folder: Path
+    source: str
     version: int = 1
+    configuration: Mapping[str, object] = field(default_factory=dict)
     prompts: Prompts = PROMPTS
 
     def problems(self, split: Split) -> list[Problem]:
@@ -111,6 +113,9 @@ class Countdown:
 
     def parse_problem(self, info: Mapping[str, object]) -> Problem:
         return _problem(info, Split.PRACTICE)
+
+    def opening(self, problem: Problem) -> Opening:
+        return Opening(problem.prompt)
 
     def verify(self, problem: Problem, reply: str) -> Verdict:
         numbers, target = _read(problem.info)

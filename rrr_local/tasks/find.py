@@ -23,7 +23,7 @@ def find_task(name: str) -> Task:
     Raises `NotFoundError` when there is neither.
     """
     if name in BUNDLED:
-        return Countdown(name, bundled(name))
+        return Countdown(name, bundled(name), name)
     if name == NAME:
         return Question()
     folder = Path(name).expanduser().resolve()
@@ -32,4 +32,4 @@ def find_task(name: str) -> Task:
         raise NotFoundError(
             f"there is no task {name!r}", f"choose {', '.join(BUNDLED)}, or a folder with train.jsonl and eval.jsonl"
         )
-    return Countdown(folder.name, folder)
+    return Countdown(folder.name, folder, str(folder))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from rrr_local.episode import Problem, Split, Verdict, VerdictKind
+from rrr_local.episode import Opening, Problem, Split, Verdict, VerdictKind
 from rrr_local.errors import NotFoundError, UsageError
 from rrr_local.tasks.base import Prompts, content_hash
 from rrr_local.text import storable
@@ -27,7 +27,9 @@ class Question:
     """Problems have the form {"prompt": "…", "expect": "…"}; `expect` may be missing."""
 
     name = NAME
+    source = NAME
     version = 1
+    configuration: Mapping[str, object] = {}
     prompts = PROMPTS
 
     def problems(self, split: Split) -> Sequence[Problem]:
@@ -41,6 +43,9 @@ class Question:
             )
         known = {"prompt": storable(prompt)} | ({} if expect is None else {"expect": storable(expect)})
         return Problem(known["prompt"], known, content_hash(known), Split.PRACTICE)
+
+    def opening(self, problem: Problem) -> Opening:
+        return Opening(problem.prompt)
 
     def verify(self, problem: Problem, reply: str) -> Verdict:
         if "expect" not in problem.info:

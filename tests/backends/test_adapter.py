@@ -19,7 +19,7 @@ from mlx_lm.utils import load as mlx_lm_load
 from rrr_local.backends.base import AdamConfig, LoraConfig, Request
 from rrr_local.backends.mlx.backend import ADAPTER_FILE, MlxBackend
 from rrr_local.backends.mlx.gradient import group_gradient
-from rrr_local.episode import Node, Span
+from rrr_local.episode import Node, Opening, Span
 from rrr_local.errors import ModelError, ResourceError
 from rrr_local.paths import bundled
 from rrr_local.training.objective import GrpoObjective
@@ -318,7 +318,7 @@ def test_mlx_lm_generates_with_it_from_the_command_line(tmp_path: Path) -> None:
     mx.save_safetensors(str(model / "model.safetensors"), weights, {"format": "mlx"})
     backend, question = trained(model), "Reach 24 from 4, 2 and 3."
     backend.save_adapter(tmp_path)
-    root = Node(Span.PROBLEM, None, tuple(backend.chat.opening(question)), question)
+    root = Node(Span.PROBLEM, None, tuple(backend.chat.opening(Opening(question))), question)
     attempt = Request(root, Span.ATTEMPT, 0, 12)
     (expected,) = backend.sample([attempt], temperature=0)
     (without,) = MlxBackend(model).sample([attempt], temperature=0)

@@ -11,6 +11,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from rrr_local.backends.chat import MARK, ChatTemplate
+from rrr_local.episode import Opening
 from rrr_local.errors import ModelError
 from rrr_local.paths import bundled
 
@@ -92,14 +93,14 @@ def plain(chat: ChatTemplate, text: str) -> list[int]:
 
 def test_an_opening_is_what_the_template_gives(chat: ChatTemplate) -> None:
     question = "Reach 24 from 4, 2 and 3.\nUse each once."
-    assert chat.opening(question) == rendered(chat, question)
+    assert chat.opening(Opening(question)) == rendered(chat, question)
 
 
 def test_turns_put_together_are_what_the_template_gives(chat: ChatTemplate) -> None:
     """The model's words are taken as sampled, stop token last; only the turns between are ours."""
     (stop,) = chat.stop_tokens
     first, reply, second, more, third = "Reach 24.", REPLIES[0], REPLIES[1], REPLIES[2], "And once more."
-    ids = chat.opening(first)
+    ids = chat.opening(Opening(first))
     skipped = len(ids) - len(rendered(chat, first))
     ids += [*plain(chat, reply), stop, *chat.turn(second, after_stop=True)]
     ids += [*plain(chat, more), stop, *chat.turn(third, after_stop=True)]
@@ -134,7 +135,7 @@ def test_control_tokens_in_what_a_person_wrote_stay_text(chat: ChatTemplate, pie
     text = "".join(pieces)
     control = set(chat._tokenizer.all_special_ids) | set(chat._tokenizer.added_tokens_decoder)
     for turn, empty in (
-        (chat.opening(text), chat.opening("")),
+        (chat.opening(Opening(text)), chat.opening(Opening(""))),
         (chat.turn(text, after_stop=True), chat.turn("", after_stop=True)),
     ):
         assert [t for t in turn if t in control] == [t for t in empty if t in control]
@@ -143,7 +144,7 @@ def test_control_tokens_in_what_a_person_wrote_stay_text(chat: ChatTemplate, pie
 def test_words_survive_encoding_and_decoding(chat: ChatTemplate) -> None:
     (stop,) = chat.stop_tokens
     text = "Reach 24: ½ × 48 → <|im_end|><|end|> ok 🙂"
-    ids = chat.opening(text)
+    ids = chat.opening(Opening(text))
     start = chat._before_first
     assert chat.decode([*ids[len(start) : len(ids) - len(chat._after_user)], stop]) == text
 
@@ -155,7 +156,7 @@ def test_the_stop_token_is_no_part_of_the_text(chat: ChatTemplate) -> None:
 
 
 def test_space_around_a_message_is_left_out(chat: ChatTemplate) -> None:
-    assert chat.opening("  Reach 24.\n\n") == chat.opening("Reach 24.")
+    assert chat.opening(Opening("  Reach 24.\n\n")) == chat.opening(Opening("Reach 24."))
 
 
 @pytest.mark.parametrize(

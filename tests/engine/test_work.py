@@ -12,7 +12,7 @@ from rrr_local import paths
 from rrr_local.backends.base import Chat
 from rrr_local.engine.plan import POOL, Plan
 from rrr_local.engine.work import Begun, Event, Moved, Noticed, recipe_of, work
-from rrr_local.episode import Problem, Split
+from rrr_local.episode import Opening, Problem, Split
 from rrr_local.errors import NotFoundError, UsageError
 from rrr_local.loop import Loop
 from rrr_local.models.find import EMBEDDED, Model, find_model
@@ -302,8 +302,8 @@ class Shouting:
     def __init__(self, chat: Chat) -> None:
         self._chat = chat
 
-    def opening(self, user: str) -> list[int]:
-        return self._chat.opening(user.upper())
+    def opening(self, opening: Opening) -> list[int]:
+        return self._chat.opening(Opening(opening.user.upper()))
 
 
 def test_without_failures_there_is_no_run(lab: Lab) -> None:

@@ -28,7 +28,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 def task(name: str) -> Countdown:
-    return Countdown(name, DATA / name)
+    return Countdown(name, DATA / name, name)
 
 
 def numbers_and_target(problem: Problem) -> tuple[list[int], int]:
