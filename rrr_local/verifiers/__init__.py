@@ -1,1 +1,1 @@
-"""Checking replies. A verifier executes nothing from a reply and never raises for anything in it."""
+"""Checking replies. A verifier never raises for anything in a reply and executes nothing from it, but for `code`, in a sandbox."""

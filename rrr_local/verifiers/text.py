@@ -8,16 +8,15 @@ to case, spaces and the punctuation around it.
 from __future__ import annotations
 
 import re
-import unicodedata
 from fractions import Fraction
 
 from rrr_local.episode import Verdict, VerdictKind
+from rrr_local.verifiers.answers import same_words, short
 from rrr_local.verifiers.arithmetic import TAIL, last_answer
 
 LONGEST_NUMBER = 100
 """Characters of a number that is still read."""
 NUMBER = re.compile(r"(?<![\w.])-?(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?", re.ASCII)
-AROUND = " \t\n.,;:!?\"'`*()[]"
 
 
 def judge_text(reply: str, expected: str) -> Verdict:
@@ -40,16 +39,15 @@ def _judge_number(text: str, wanted: Fraction, expected: str) -> Verdict:
         return Verdict(VerdictKind.UNPARSED, "the last number is too long")
     if value == wanted:
         return Verdict(VerdictKind.PASS, f"the last number is {expected}", written[-1])
-    return Verdict(VerdictKind.FAIL, f"the last number is {_short(written[-1])}, not {expected}", written[-1])
+    return Verdict(VerdictKind.FAIL, f"the last number is {short(written[-1])}, not {expected}", written[-1])
 
 
 def _judge_words(text: str, expected: str) -> Verdict:
     last_line = text.strip().splitlines()[-1]
-    wanted = _plain(expected)
     for candidate in (text, last_line):
-        if _plain(candidate) == wanted:
-            return Verdict(VerdictKind.PASS, f"the answer is {_short(expected)!r}", candidate.strip())
-    return Verdict(VerdictKind.FAIL, f"the answer is {_short(last_line)!r}, not {_short(expected)!r}", last_line)
+        if same_words(candidate, expected):
+            return Verdict(VerdictKind.PASS, f"the answer is {short(expected)!r}", candidate.strip())
+    return Verdict(VerdictKind.FAIL, f"the answer is {short(last_line)!r}, not {short(expected)!r}", last_line)
 
 
 def _number(text: str) -> Fraction | None:
@@ -57,13 +55,3 @@ def _number(text: str) -> Fraction | None:
     if len(text) > LONGEST_NUMBER or not NUMBER.fullmatch(text):
         return None
     return Fraction(text.replace(",", ""))
-
-
-def _plain(text: str) -> str:
-    """Text as it is compared."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join(folded.split()).strip(AROUND)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 40 else f"{text[:36]}…"
