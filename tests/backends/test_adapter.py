@@ -24,7 +24,7 @@ from rrr_local.errors import ModelError, ResourceError
 from rrr_local.paths import bundled
 from rrr_local.training.objective import GrpoObjective
 
-from .tiny_models import ARCHITECTURES, MODELS, QUANTISED, flat, random_group, write_model
+from .tiny_models import ARCHITECTURES, MODELS, QUANTISED, UNTRAINABLE, flat, random_group, write_model
 
 LORA = LoraConfig(rank=4, alpha=8.0)
 ADAM = AdamConfig()
@@ -101,6 +101,22 @@ def test_a_fresh_one_changes_nothing(model_folder: Folder, name: str) -> None:
     expected = logits(backend)
     backend.new_adapter(LORA, seed=1)
     assert np.array_equal(logits(backend), expected)
+
+
+@pytest.mark.parametrize("name", UNTRAINABLE)
+def test_a_model_that_cannot_be_trained_is_refused_before_anything_and_can_still_chat(
+    tmp_path: Path, name: str
+) -> None:
+    backend = MlxBackend(write_model(tmp_path / "model", name))
+    asked = [Request(Node(Span.PROBLEM, None, tuple(range(20, 20 + n)), ""), Span.ATTEMPT, n, 6) for n in (3, 31)]
+    before = [node.tokens for node in backend.sample(asked, temperature=1)]
+    alone = [backend.sample([each], temperature=1)[0].tokens for each in asked]
+    assert before == alone
+    with pytest.raises(ModelError, match=f"type {name} can chat here, but not be trained"):
+        backend.new_adapter(LORA, seed=1)
+    assert [node.tokens for node in backend.sample(asked, temperature=1)] == before
+    with pytest.raises(ModelError, match="no adapter to save"):
+        backend.save_adapter(tmp_path)
 
 
 def test_only_the_adapter_is_trained_and_all_of_it(model_folder: Folder) -> None:
@@ -299,7 +315,7 @@ def test_an_update_forgets_kv_of_the_model_as_it_was(model_folder: Folder) -> No
 # --- mlx-lm's own loaders ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["llama", "gemma3_text", QUANTISED])
+@pytest.mark.parametrize("name", ["llama", "gemma3_text", "phi3", "lfm2", QUANTISED])
 def test_mlx_lm_loads_it(model_folder: Folder, tmp_path: Path, name: str) -> None:
     backend = trained(model_folder(name))
     backend.save_adapter(tmp_path)

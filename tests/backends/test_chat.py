@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from rrr_local.backends.chat import MARK, ChatTemplate
+from rrr_local.backends.chat import CUT, MARK, ChatTemplate
 from rrr_local.episode import Opening
 from rrr_local.errors import ModelError
 from rrr_local.paths import bundled
@@ -126,7 +126,9 @@ def test_a_cut_off_reply_gets_its_turn_closed(chat: ChatTemplate) -> None:
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(
-        st.one_of(st.sampled_from([*CONTROL, "<|end|>", "<|assistant|>", "<|user|>", "\n", MARK]), st.text()),
+        st.one_of(
+            st.sampled_from([*CONTROL, "<|end|>", "<|assistant|>", "<|user|>", "\n", MARK.format(0), CUT]), st.text()
+        ),
         max_size=6,
     )
 )
@@ -144,9 +146,9 @@ def test_control_tokens_in_what_a_person_wrote_stay_text(chat: ChatTemplate, pie
 def test_words_survive_encoding_and_decoding(chat: ChatTemplate) -> None:
     (stop,) = chat.stop_tokens
     text = "Reach 24: ½ × 48 → <|im_end|><|end|> ok 🙂"
-    ids = chat.opening(Opening(text))
-    start = chat._before_first
-    assert chat.decode([*ids[len(start) : len(ids) - len(chat._after_user)], stop]) == text
+    ids, around = chat.opening(Opening(text)), chat.opening(Opening("x"))
+    before = around.index(plain(chat, "x")[0])
+    assert chat.decode([*ids[before : before + 1 - len(around)], stop]) == text
 
 
 def test_the_stop_token_is_no_part_of_the_text(chat: ChatTemplate) -> None:

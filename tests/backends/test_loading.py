@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 from collections.abc import Callable
@@ -12,11 +13,12 @@ import mlx.core as mx
 import pytest
 
 from rrr_local.backends.find import BACKENDS, open_backend
+from rrr_local.backends.mlx import mlxlm
 from rrr_local.backends.mlx.backend import MlxBackend
 from rrr_local.errors import ModelError, UsageError
 from rrr_local.models.find import Model
 
-from .tiny_models import write_model
+from .tiny_models import flat, write_model
 
 Folder = Callable[[str], Path]
 
@@ -72,6 +74,27 @@ def test_a_configuration_that_does_not_fit_is_said(copied: Path, changes: dict[s
     with pytest.raises(ModelError, match="cannot be loaded") as raised:
         MlxBackend(copied)
     assert "\n" not in raised.value.cause
+
+
+@pytest.mark.parametrize("kind", mlxlm.MIXED_UP)
+def test_a_model_that_mlx_lm_batches_wrongly_is_refused(copied: Path, kind: str) -> None:
+    rewrite(copied, model_type=kind)
+    with pytest.raises(ModelError, match=f"{kind} cannot be batched"):
+        MlxBackend(copied)
+
+
+def test_no_more_memory_is_held_while_loading_than_stays(tmp_path: Path) -> None:
+    folder = write_model(tmp_path / "half", "llama", dtype=mx.bfloat16, intermediate_size=20_000)
+    mx.clear_cache()
+    backend = MlxBackend(folder)
+    stays = sum(array.nbytes for array in flat(backend._model.parameters()).values())
+    before = mx.get_active_memory() - stays
+    del backend
+    gc.collect()
+    mx.clear_cache()
+    mx.reset_peak_memory()
+    MlxBackend(folder)
+    assert mx.get_peak_memory() - before < 1.2 * stays
 
 
 @pytest.mark.parametrize("dtype", [mx.float16, mx.bfloat16])

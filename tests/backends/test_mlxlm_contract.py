@@ -117,7 +117,7 @@ def test_a_model_has_its_blocks_and_takes_one_cache_for_each(model_folder: Folde
     model = load(model_folder(name))
     kinds = [type(cache) for cache in mlxlm.empty_caches(model)]
     assert len(kinds) == len(model.layers)
-    assert kinds == ([RotatingKVCache, KVCache] if name == "gemma3_text" else [KVCache, KVCache])
+    assert kinds == [{"gemma3_text": RotatingKVCache, "lfm2": ArraysCache}.get(name, KVCache), KVCache]
 
 
 def test_a_cache_that_cannot_be_batched_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,11 +239,12 @@ def test_lora_goes_on_every_linear_layer_of_the_blocks_and_comes_off(model_folde
     linear = [path for path, m in model.named_modules() if isinstance(m, nn.Linear) and ".layers." in f".{path}"]
     mlxlm.attach_lora(model, LoraConfig(rank=3, alpha=6.0))
     carriers = mlxlm.lora_modules(model)
-    assert len(carriers) == len(linear) == 14
+    assert len(carriers) == len(linear) == {"phi3": 8, "lfm2": 12}.get(name, 14)
     assert all(isinstance(m, LoRALinear) and m.scale == 2.0 for m in carriers)
     shapes = {path: array.shape for path, array in flat(model.trainable_parameters()).items()}
-    assert shapes["model.layers.0.self_attn.q_proj.lora_a"] == (64, 3)
-    assert shapes["model.layers.0.self_attn.q_proj.lora_b"] == (3, 64)
+    projection, width = ("qkv_proj", 128) if name == "phi3" else ("q_proj", 64)
+    assert shapes[f"model.layers.1.self_attn.{projection}.lora_a"] == (64, 3)
+    assert shapes[f"model.layers.1.self_attn.{projection}.lora_b"] == (3, width)
     assert all(array.dtype == mx.float32 for array in flat(model.trainable_parameters()).values())
     mlxlm.detach_lora(model)
     assert set(flat(model.parameters())) == bare

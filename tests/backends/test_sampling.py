@@ -113,7 +113,7 @@ def test_log_probs_of_a_continuation_are_those_of_a_plain_forward(backend: Backe
     model.forget()
 
 
-@pytest.mark.parametrize("name", ["llama", "gemma3_text"])
+@pytest.mark.parametrize("name", ["llama", "gemma3_text", "lfm2"])
 @settings(max_examples=12, deadline=None)
 @given(data=st.data())
 def test_rows_of_any_shape_sampled_together_are_what_they_are_alone(
@@ -161,7 +161,7 @@ def test_forked_rows_equal_separate_rows(backend: Backends, name: str) -> None:
 
 def test_a_prefill_in_chunks_equals_one_piece(backend: Backends, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the last chunk is a single token, which takes another path in sliding-window caches."""
-    for name in ("llama", "gemma3_text"):
+    for name in ("llama", "gemma3_text", "lfm2"):
         wanted = [request(problem(n, n), n, 6) for n in (2, 9, 18, 34, 50)]
         expected = tokens(backend(name).sample(wanted, temperature=0))
         for chunk in (3, 7, 16, 48):

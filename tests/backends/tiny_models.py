@@ -15,7 +15,7 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 from mlx.utils import tree_flatten, tree_map
-from mlx_lm.models import gemma3_text, llama, qwen2, qwen3
+from mlx_lm.models import gemma3_text, granite, lfm2, llama, olmo2, phi3, qwen2, qwen3, qwen3_5, smollm3
 from mlx_lm.utils import quantize_model
 
 from rrr_local.backends.base import TrainGroup
@@ -46,16 +46,39 @@ ARCHITECTURES: dict[str, tuple[Any, dict[str, Any]]] = {
         gemma3_text,
         {"head_dim": 16, "query_pre_attn_scalar": 16, "sliding_window": WINDOW, "sliding_window_pattern": 2},
     ),
+    "phi3": (phi3, {"rope_scaling": {"type": "longrope", "long_factor": [1.2] * 8, "short_factor": [1.0] * 8}}),
+    "olmo2": (olmo2, {"tie_word_embeddings": False}),
+    "granite": (
+        granite,
+        {"logits_scaling": 8.0, "attention_multiplier": 0.0625, "embedding_multiplier": 12.0}
+        | {"residual_multiplier": 0.22, "max_position_embeddings": 2048, "attention_bias": False}
+        | {"mlp_bias": False, "rope_theta": 1e4},
+    ),
+    "smollm3": (smollm3, {"no_rope_layer_interval": 2}),
+    "lfm2": (
+        lfm2,
+        {"layer_types": ["conv", "full_attention"], "conv_L_cache": 3, "conv_bias": False, "norm_eps": 1e-6}
+        | {"block_dim": 64, "block_multiple_of": 8, "block_ffn_dim_multiplier": 1.0}
+        | {"block_auto_adjust_ff_dim": False, "max_position_embeddings": 2048},
+    ),
 }
+UNTRAINABLE: dict[str, tuple[Any, dict[str, Any]]] = {
+    "qwen3_5": (
+        qwen3_5,
+        {"head_dim": 16, "full_attention_interval": 2, "linear_conv_kernel_dim": 4, "linear_num_key_heads": 2}
+        | {"linear_num_value_heads": 4, "linear_key_head_dim": 16, "linear_value_head_dim": 16},
+    ),
+}
+"""It has a recurrent layer."""
 QUANTISED = "llama-4bit"
 MODELS = (*ARCHITECTURES, QUANTISED)
 
 
 def write_model(folder: Path, name: str, *, seed: int = 0, dtype: mx.Dtype = mx.float32, **shape: Any) -> Path:
-    """Save a random model of one of `MODELS` in Hugging Face layout; `shape` overrides what `SHAPE` says."""
+    """Save a random model of `MODELS` or `UNTRAINABLE` in Hugging Face layout; `shape` overrides what `SHAPE` says."""
     kind = name.removesuffix("-4bit")
-    module, own = ARCHITECTURES[kind]
-    args = module.ModelArgs(model_type=kind, **{**SHAPE, **own, **shape})
+    module, own = (ARCHITECTURES | UNTRAINABLE)[kind]
+    args = module.ModelArgs.from_dict({"model_type": kind, **SHAPE, **own, **shape})
     mx.random.seed(seed)
     model = module.Model(args)
     model.update(tree_map(lambda p: (2.5 * p if p.ndim == 2 else p).astype(dtype), model.parameters()))
