@@ -9,8 +9,11 @@ A run measures one real step before it starts; these figures only say whether it
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
+from typing import Any
 
 from rrr_local.errors import ModelError
 from rrr_local.models.find import Model
@@ -24,6 +27,8 @@ STEP_TOKENS = 1024
 RANK = 16
 FLOAT = 4
 """Bytes of a number in a cache, a gradient or an activation."""
+LARGEST = 10**8
+"""More layers, tokens or numbers in a row than any model has: a mistake, or a trap."""
 
 
 class Fit(StrEnum):
@@ -79,21 +84,55 @@ class Shape:
 
 def estimate(model: Model) -> Memory:
     """What chat and training would take. Raises `ModelError` when the model's config does not say how large it is."""
+    config = model.folder / "config.json"
+    return of(shape_of(config), in_memory(config, model.size))
+
+
+def in_memory(config: Path, stored: int) -> int:
+    """Bytes that weights of so many bytes take once loaded: on a CPU, as on Linux, half precision becomes float32.
+
+    Raises `ModelError` when the config cannot be read.
+    """
+    if sys.platform == "darwin":
+        return stored
+    known = _read(config)
+    packed = known.get("quantization")
+    if isinstance(packed, dict) and type(packed.get("bits")) is int and type(packed.get("group_size")) is int:
+        bits, group = max(packed["bits"], 1), max(packed["group_size"], 1)
+        return stored * (bits * group + 64) // (bits * group + 32)  # a scale and an offset a group
+    inside = known.get("text_config")
+    number = {**known, **(inside if isinstance(inside, dict) else {})}
+    return stored * (1 if "float32" in (number.get("dtype"), number.get("torch_dtype")) else 2)
+
+
+def shape_of(config: Path) -> Shape:
+    """The shape that a `config.json` tells. Raises `ModelError` where it does not."""
     try:
-        shape = Shape.of(json.loads((model.folder / "config.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as error:
-        raise ModelError(f"{model.name}: config.json does not say how large the model is", "is it complete?") from error
-    return of(shape, model.size)
+        shape = Shape.of(_read(config))
+        sizes = (shape.hidden, shape.layers, shape.heads, shape.kv_heads, shape.head_size, shape.vocabulary)
+        if min(*sizes, shape.context) < 1 or max(sizes) > LARGEST:
+            raise ValueError("a size that no model has")
+        return shape
+    except (ValueError, KeyError, TypeError, ZeroDivisionError, OverflowError) as error:
+        raise ModelError("config.json does not say how large the model is", "is it complete?") from error
 
 
-def of(shape: Shape, weights: int) -> Memory:
-    """The formulas of the module's docstring; `weights` in bytes."""
-    cache = 2 * shape.layers * shape.kv_heads * shape.head_size * min(shape.context, CONTEXT) * FLOAT
+def _read(config: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(config.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError("config.json does not say how large the model is", "is it complete?") from error
+    return found if isinstance(found, dict) else {}
+
+
+def of(shape: Shape, weights: int, *, cached: int = CONTEXT, step: int = STEP_TOKENS) -> Memory:
+    """The formulas of the module's docstring; `weights` in bytes, `cached` tokens of chat, `step` tokens of a micro-batch."""
+    cache = 2 * shape.layers * shape.kv_heads * shape.head_size * min(shape.context, cached) * FLOAT
     attention = 2 * shape.hidden + (shape.heads + shape.kv_heads) * shape.head_size
     linear = 2 * attention + 3 * (shape.hidden + shape.inner)  # in + out of q, k, v, o and of gate, up, down
     adapter = 4 * RANK * linear * shape.layers * FLOAT
-    activations = STEP_TOKENS * shape.layers * (10 * shape.hidden + 3 * shape.inner) * FLOAT
-    logits = 3 * STEP_TOKENS * shape.vocabulary * FLOAT
+    activations = step * shape.layers * (10 * shape.hidden + 3 * shape.inner) * FLOAT
+    logits = 3 * step * shape.vocabulary * FLOAT
     base = weights + LIBRARIES
     return Memory(chat=base + cache, training=base + adapter + activations + logits)
 

@@ -53,9 +53,8 @@ class MlxBackend:
         self._gpu = mx.default_device().type == mx.DeviceType.gpu
         mx.set_cache_limit(LARGE_BUFFER_CACHE)
         mx.clear_cache()  # what an earlier model left behind
-        self._model, tokenizer, stop_tokens = _load(folder)
-        if not self._gpu:
-            self._model.set_dtype(mx.float32)  # half precision is emulated on a CPU: 30 times slower
+        # Half precision is emulated on a CPU: 30 times slower.
+        self._model, tokenizer, stop_tokens = _load(folder, float32=not self._gpu)
         self.chat = ChatTemplate(tokenizer, stop_tokens)
         self.context = mlxlm.context_size(folder, tokenizer)
         self._decoder = Decoder(self._model, stop_tokens, width or (32 if self._gpu else 256))
@@ -227,11 +226,11 @@ class MlxBackend:
         return int(peak)
 
 
-def _load(folder: Path) -> tuple[Any, Any, frozenset[int]]:
+def _load(folder: Path, *, float32: bool) -> tuple[Any, Any, frozenset[int]]:
     if not (folder / "config.json").is_file():
         raise ModelError(f"no model in {folder}", "give a folder with config.json, *.safetensors and a tokenizer")
     try:
-        return mlxlm.load(folder.resolve())
+        return mlxlm.load(folder.resolve(), float32=float32)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, StrictDataclassError) as error:
         reason = str(error).partition("\n")[0]
         raise ModelError(

@@ -25,6 +25,8 @@ from rrr_local.backends.mlx.logits import token_logprobs
 
 Parameters = Any
 """A tree of arrays, as `model.trainable_parameters()` gives it."""
+PrefixState = list[list[mx.array]]
+"""What each layer keeps of a prefix: its keys and values, where it is attention."""
 
 
 @dataclass(slots=True)
@@ -92,11 +94,11 @@ def _two_stage(
     kv = _prefix_kv(model, prefix)
     mx.eval(kv)
 
-    def part(p: Parameters, kv: list[mx.array], rows: Rows) -> tuple[mx.array, tuple[mx.array, mx.array]]:
+    def part(p: Parameters, kv: PrefixState, rows: Rows) -> tuple[mx.array, tuple[mx.array, mx.array]]:
         model.update(p)
         return _rows_loss(model, kv, prefix, rows, objective)
 
-    total: tuple[Parameters, list[mx.array]] | None = None
+    total: tuple[Parameters, PrefixState] | None = None
     parts: list[Seen] = []
     for start in range(0, len(group.reflections), micro_batch):
         rows = pack(group, slice(start, start + micro_batch))
@@ -108,14 +110,13 @@ def _two_stage(
     return tree_map(mx.add, total[0], _prefix_vjp(model, parameters, prefix, total[1])), parts
 
 
-def _prefix_vjp(model: nn.Module, parameters: Parameters, prefix: mx.array, cotangents: list[mx.array]) -> Parameters:
+def _prefix_vjp(model: nn.Module, parameters: Parameters, prefix: mx.array, cotangents: PrefixState) -> Parameters:
     """Pull the gradient of the prefix's keys and values back to the parameters."""
 
     def surrogate(p: Parameters) -> mx.array:
         model.update(p)
-        return sum(
-            ((kv * ct).sum() for kv, ct in zip(_prefix_kv(model, prefix), cotangents, strict=True)), mx.array(0.0)
-        )
+        products = tree_map(lambda kv, ct: (kv * ct).sum(), _prefix_kv(model, prefix), cotangents)
+        return sum((each for layer in products for each in layer), mx.array(0.0))
 
     return mx.grad(surrogate)(parameters)
 
@@ -128,23 +129,24 @@ def row_logprobs(model: nn.Module, group: TrainGroup, temperature: float) -> lis
     return _unpad(token_logprobs(logits, rows.tokens, temperature)[0], rows)
 
 
-def _prefix_kv(model: nn.Module, prefix: mx.array) -> list[mx.array]:
-    """Keys and values of all prefix tokens but the last, alternating, two a layer; logits are never evaluated."""
-    caches = [mlxlm.ConcatenateKVCache() for _ in model.layers]
+def _prefix_kv(model: nn.Module, prefix: mx.array) -> PrefixState:
+    """Keys and values of all prefix tokens but the last; logits are never evaluated."""
+    caches = mlxlm.prefix_caches(model)
     model(prefix[:, :-1], cache=caches)
-    return [array for cache in caches for array in (cache.keys, cache.values)]
+    return [mlxlm.cache_arrays(cache) for cache in caches]
 
 
-def _rows_logits(model: nn.Module, kv: list[mx.array], prefix: mx.array, rows: Rows) -> mx.array:
+def _rows_logits(model: nn.Module, kv: PrefixState, prefix: mx.array, rows: Rows) -> mx.array:
     """(G, R, V): row inputs are the prefix's last token, then the reflection without its last."""
-    caches = [mlxlm.PrefixKV(keys, values) for keys, values in zip(kv[::2], kv[1::2], strict=True)]
-    first = mx.broadcast_to(prefix[:, -1:], (rows.tokens.shape[0], 1))
+    count = rows.tokens.shape[0]
+    caches = [mlxlm.rows_cache(kind, each, count) for kind, each in zip(mlxlm.prefix_caches(model), kv, strict=True)]
+    first = mx.broadcast_to(prefix[:, -1:], (count, 1))
     logits: mx.array = model(mx.concatenate([first, rows.tokens[:, :-1]], axis=1), cache=caches)
     return logits
 
 
 def _rows_loss(
-    model: nn.Module, kv: list[mx.array], prefix: mx.array, rows: Rows, objective: Objective
+    model: nn.Module, kv: PrefixState, prefix: mx.array, rows: Rows, objective: Objective
 ) -> tuple[mx.array, tuple[mx.array, mx.array]]:
     logits = _rows_logits(model, kv, prefix, rows)
     logprobs, entropy = token_logprobs(logits, rows.tokens, objective.temperature)

@@ -13,7 +13,16 @@ from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
-from mlx_lm.models.cache import BatchKVCache, ConcatenateKVCache, create_attention_mask, make_prompt_cache
+from mlx.utils import tree_flatten
+from mlx_lm.models.cache import (
+    ArraysCache,
+    BatchKVCache,
+    ConcatenateKVCache,
+    KVCache,
+    RotatingKVCache,
+    create_attention_mask,
+    make_prompt_cache,
+)
 from mlx_lm.tokenizer_utils import load as load_tokenizer_wrapper
 from mlx_lm.tuner.utils import linear_to_lora_layers, remove_lora_layers
 from mlx_lm.utils import load_model
@@ -22,9 +31,9 @@ from rrr_local.backends.base import LoraConfig
 from rrr_local.errors import ModelError
 
 __all__ = [
-    "ConcatenateKVCache",
     "PrefixKV",
     "attach_lora",
+    "cache_arrays",
     "context_size",
     "detach_lora",
     "empty_caches",
@@ -34,21 +43,41 @@ __all__ = [
     "lora_modules",
     "memory_errors",
     "merge_caches",
+    "prefix_caches",
     "read_lora_config",
     "right_padded_forward",
+    "rows_cache",
     "take_rows",
 ]
 
 
+SHORT_CONVOLUTIONS = ("lfm2",)
+"""Model types whose `ArraysCache` layers remember a few tokens alone. Others carry a recurrent state, through which mlx-lm trains
+token by token, at megabytes a token and layer."""
+MIXED_UP = ("gemma2", "phi3small")
+"""Model types whose attention in mlx-lm lays a batch's masks on the wrong axis: rows would see each other's padding."""
 UNKNOWN_CONTEXT = 4096
 ENDLESS = 10**9
 """Tokenizers without a limit give an enormous number."""
 
 
-def load(folder: Path) -> tuple[nn.Module, Any, frozenset[int]]:
-    """The model in evaluation mode, its Hugging Face tokenizer, and the ids that end a turn."""
+def load(folder: Path, *, float32: bool = False) -> tuple[nn.Module, Any, frozenset[int]]:
+    """The model in evaluation mode, its Hugging Face tokenizer, and the ids that end a turn.
+
+    With `float32` weights are widened one by one: never are more of them held than stay.
+
+    Raises `ModelError` for a model that would be computed wrongly, and what mlx-lm raises.
+    """
+    kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
+    if kind in MIXED_UP:
+        raise ModelError(f"models of type {kind} cannot be batched", "choose another model, such as Gemma 3")
     model, config = load_model(folder, lazy=False, trust_remote_code=False)
-    wrapper = load_tokenizer_wrapper(folder, eos_token_ids=config.get("eos_token_id"))
+    if float32:
+        model.set_dtype(mx.float32)
+        for _, weights in tree_flatten(model.parameters()):
+            mx.eval(weights)
+    safe = {"trust_remote_code": False}  # left out, transformers would ask the person at the terminal
+    wrapper = load_tokenizer_wrapper(folder, safe, eos_token_ids=config.get("eos_token_id"))
     return model, wrapper._tokenizer, frozenset(wrapper.eos_token_ids)
 
 
@@ -114,17 +143,52 @@ def right_padded_forward(model: nn.Module, caches: list[Any], rows: list[list[in
     for start in range(0, width, chunk):
         model(tokens[:, start : start + chunk], cache=caches)
         mx.eval([cache.state for cache in caches])
-    if any(padding):
-        for cache in caches:
+    for (
+        cache
+    ) in caches:  # also without padding: an ArraysCache would mask what comes after the lengths it was prepared for
+        if any(padding):
             _drop_spare_room(cache)
-            cache.finalize()
-        mx.eval([cache.state for cache in caches])
+        cache.finalize()
+    mx.eval([cache.state for cache in caches])
 
 
 def _drop_spare_room(cache: Any) -> None:
     """Cut a batch cache's buffer to what it holds. Before an operation that copies it: spare room is most of a short buffer."""
     if isinstance(cache, BatchKVCache) and cache.keys is not None:
         cache.keys, cache.values = cache.keys_and_values()
+
+
+def prefix_caches(model: nn.Module) -> list[Any]:
+    """Empty caches for the prefix of a training step, one a layer, through which gradients pass.
+
+    Raises `ModelError` for a model with a layer whose state rows cannot share in training.
+    """
+    caches: list[Any] = []
+    for cache in make_prompt_cache(model):
+        if isinstance(cache, KVCache | RotatingKVCache):
+            caches.append(ConcatenateKVCache())
+        elif isinstance(cache, ArraysCache) and model.model_type in SHORT_CONVOLUTIONS:
+            caches.append(ArraysCache(len(cache.cache)))
+        else:
+            raise ModelError(
+                f"models of type {model.model_type} can chat here, but not be trained (a layer's {type(cache).__name__})",
+                "choose a model whose layers are all attention, or LFM2; `rrr models suggest` names some",
+            )
+    return caches
+
+
+def cache_arrays(cache: Any) -> list[mx.array]:
+    """What one of `prefix_caches` holds after the prefix: keys and values, or a convolution's last inputs."""
+    return list(cache.cache) if isinstance(cache, ArraysCache) else [cache.keys, cache.values]
+
+
+def rows_cache(kind: Any, arrays: list[mx.array], rows: int) -> Any:
+    """A cache of this kind for rows that follow a prefix with these arrays."""
+    if not isinstance(kind, ArraysCache):
+        return PrefixKV(*arrays)
+    cache = ArraysCache(len(arrays))
+    cache.cache = [mx.broadcast_to(array, (rows, *array.shape[1:])) for array in arrays]
+    return cache
 
 
 class PrefixKV:
@@ -149,7 +213,11 @@ class PrefixKV:
 
 
 def attach_lora(model: nn.Module, config: LoraConfig) -> None:
-    """Freeze the base and put LoRA on every linear layer inside the blocks. On a bare model only: LoRA would nest."""
+    """Freeze the base and put LoRA on every linear layer inside the blocks. On a bare model only: LoRA would nest.
+
+    Raises `ModelError` for a model that cannot be trained, and leaves it bare.
+    """
+    prefix_caches(model)
     model.freeze()
     linear_to_lora_layers(model, -1, {"rank": config.rank, "scale": config.scale, "dropout": 0.0})
 
