@@ -56,8 +56,9 @@ class Action:
     """Whether the footer shows it."""
 
     @property
-    def method(self) -> str:
-        return f"do_{self.name.replace('-', '_')}"
+    def id(self) -> str:
+        """What its keys are kept under, as `keys.<id>`. The place is part of it: places use the same words for different things."""
+        return self.name if self.places == EVERYWHERE else f"{self.places[0]}.{self.name}"
 
 
 def _go(place: Place, help: str) -> Action:
@@ -219,13 +220,22 @@ TASKS: tuple[Action, ...] = (
         "collect", "Collect", "Attempt problems until 30 have failed, and keep the failures.", keys=("c",), footer=True
     ),
     _tasks("bench", "Bench", "Type a reply and see the verdict.", keys=("b",), footer=True),
+    _tasks("new", "New", "Make a task out of a file of rows (CSV, JSONL).", keys=("n",), footer=True),
+    _tasks("remove", "Remove", "Remove a task of your own; what was tried on it stays in the log.", keys=("delete",)),
     _tasks("back", "Back", "Back to the list.", keys=("escape",), footer=True),
 )
 
 MODELS: tuple[Action, ...] = (
     _models("load", "Load", "Chat with this model or adapter.", keys=("enter",), footer=True),
     _models("default", "Default", "Begin with it from now on.", keys=("d",), footer=True),
-    _models("folder", "Folder", "Add a model by its folder.", keys=("o",), footer=True),
+    _models("get", "Get", "Get a model from the hub, after showing what that takes.", keys=("g",), footer=True),
+    _models("import", "Import", "Take in a model's folder; nothing is copied.", keys=("i",), footer=True),
+    _models("bench", "Bench", "Measure how fast it reads and writes here.", keys=("b",), footer=True),
+    _models("verify", "Verify", "Compare its files with what was recorded.", keys=("v",), footer=True),
+    _models(
+        "remove", "Remove", "Remove a model that was got or imported, after asking.", keys=("delete",), footer=True
+    ),
+    _models("stop", "Stop", "Stop what is going on here.", keys=("x",), footer=True),
 )
 
 DOCTOR: tuple[Action, ...] = (

@@ -105,11 +105,11 @@ class Setting:
 
 
 def _keys() -> tuple[Setting, ...]:
-    """A setting for each action that has a key; equal names in several places share it."""
-    names = {action.name: action for action in ACTIONS if action.keys}
+    """A setting for each action that has a key."""
     return tuple(
-        Setting(f"keys.{name}", "", f"Keys for {action.title}, instead of {','.join(action.keys)}.")
-        for name, action in names.items()
+        Setting(f"keys.{action.id}", "", f"Keys for {action.title}, instead of {','.join(action.keys)}.")
+        for action in ACTIONS
+        if action.keys
     )
 
 
@@ -182,11 +182,11 @@ class Settings:
             self._write(key, text or None)
 
     def keymap(self) -> dict[str, str]:
-        """The keys a person chose, by the action's name."""
+        """The keys a person chose, by the action's id."""
         chosen = {
             setting.key.partition(".")[2]: str(self.get(setting.key)) for setting in SCHEMA if setting.group == "keys"
         }
-        return {name: keys for name, keys in chosen.items() if keys}
+        return {action: keys for action, keys in chosen.items() if keys}
 
     def _keep(self, key: str, text: str | None) -> None:
         if self._write is None:

@@ -10,7 +10,7 @@ class ExitCode(IntEnum):
 
     OK = 0
     FAILED = 1
-    """The thing asked for failed: the answer was wrong after all tries."""
+    """The thing asked for failed: the answer was wrong after all tries, there was nothing to learn, a verifier broke."""
     USAGE = 2
     """Wrong arguments, configuration or task file."""
     MODEL = 3
@@ -71,3 +71,15 @@ class NotFoundError(RrrError):
     """A run, task, adapter or file that does not exist."""
 
     exit_code = ExitCode.NOT_FOUND
+
+
+class BrokenVerifier(RrrError):
+    """A task's verifier broke again and again: what it would have judged is neither right nor wrong."""
+
+    exit_code = ExitCode.FAILED
+
+
+class NothingToLearn(RrrError):
+    """Every group of a run was dead: no reward tells one reflection from another."""
+
+    exit_code = ExitCode.FAILED

@@ -10,6 +10,7 @@ from pathlib import Path
 from rrr_local.episode import FinishReason, Node, Problem, Span, Verdict
 from rrr_local.errors import UsageError
 from rrr_local.loop import Loop, Try
+from rrr_local.models.about import about
 from rrr_local.models.find import Model
 from rrr_local.store.queries import Failure
 from rrr_local.store.records import EpisodeRecord, ModelRecord, ReflectionRecord, TryRecord, pack_ids
@@ -27,7 +28,17 @@ class Registered:
 
 def register(store: Store, model: Model, task: Task) -> Registered:
     """Note the model and the task in the log, once each."""
-    record = ModelRecord("safetensors", local_path=str(model.folder), files_sha256=model.sha256, size_bytes=model.size)
+    said = about(model.folder)
+    record = ModelRecord(
+        "safetensors",
+        repo_id=model.repo_id,
+        revision=model.revision,
+        local_path=str(model.folder),
+        quant=said.quantisation,
+        size_bytes=model.size,
+        license=said.license,
+        files_sha256=model.sha256,
+    )
     kind = type(task).__name__
     return Registered(
         store.model(record), store.task(task.name, task.version, kind, kind, fingerprint(task), {"source": task.source})

@@ -12,7 +12,8 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from rrr_local.backends.base import Backend, Request, never
-from rrr_local.episode import FinishReason, Node, Problem, Span, Verdict, VerdictKind
+from rrr_local.episode import FinishReason, Node, Opening, Problem, Span, Verdict, VerdictKind
+from rrr_local.errors import UsageError
 from rrr_local.meter import Meter, Phase
 from rrr_local.seeds import derive
 from rrr_local.tasks.base import Task
@@ -84,6 +85,27 @@ class Loop:
     meter: Meter = field(default_factory=Meter)
     cancelled: Callable[[], bool] = never
     """Asked between two tokens of what is written out."""
+
+    def fitting(self, problems: Sequence[Problem]) -> list[Problem]:
+        """The problems whose whole episode the model's context can hold. Raises `UsageError` where there are some, and none fits."""
+        chat, prompts, limits = self.backend.chat, self.task.prompts, self.limits
+        asked = sum(len(chat.turn(text, after_stop=False)) for text in (prompts.reflect, prompts.retry))
+        room = self.backend.context - asked - limits.attempt - limits.reflection - limits.retry
+        frame = len(chat.opening(Opening("")))
+        fits = [problem for problem in problems if self._fits(self.task.opening(problem), frame, room)]
+        if problems and not fits:
+            raise UsageError(
+                f"the model's context of {self.backend.context} tokens holds no problem of {self.task.name} with two tries",
+                "take a model with a longer context, or shorter problems",
+            )
+        return fits
+
+    def _fits(self, opening: Opening, frame: int, room: int) -> bool:
+        """Nothing is encoded where it is plain: no token is shorter than a byte. `frame`: tokens around an empty message."""
+        plain = not opening.before and not opening.tools
+        if plain and frame + len(opening.user.encode("utf-8", "surrogatepass")) <= room:
+            return True
+        return len(self.backend.chat.opening(opening)) <= room
 
     # --- many problems, phase by phase --------------------------------------------------------------------------
 

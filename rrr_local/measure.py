@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from rrr_local import journal
@@ -13,6 +13,7 @@ from rrr_local.loop import Limits, Loop
 from rrr_local.seeds import derive
 from rrr_local.store.records import EvalItemRecord, EvalRecord, EvalStatus, SessionKind
 from rrr_local.tasks.base import content_hash
+from rrr_local.training.patience import Patience
 from rrr_local.workbench import Workbench
 
 
@@ -57,9 +58,11 @@ class Measured:
 def measure(bench: Workbench, what: Measurement, adapter_id: int | None) -> Generator[int | Measured]:
     """Evaluate the model as it is, logging each batch; yields how many problems are done, and the evaluation last.
 
-    `adapter_id` is the adapter it carries. The evaluation's status in the log is right however this ends.
+    `adapter_id` is the adapter it carries. The evaluation's status in the log is right however this ends. Raises `BrokenVerifier`.
     """
     ids = bench.registered
+    loop = Loop(bench.backend, bench.task, what.temperature, what.limits or bench.limits)
+    what = replace(what, problems=loop.fitting(what.problems))
     eval_id = bench.store.start_eval(
         EvalRecord(
             task_id=ids.task_id,
@@ -73,7 +76,7 @@ def measure(bench: Workbench, what: Measurement, adapter_id: int | None) -> Gene
     )
     items: list[Item] = []
     try:
-        for batch in _logged(bench, eval_id, what, adapter_id):
+        for batch in _logged(bench, loop, eval_id, what, adapter_id):
             items += batch
             yield len(items)
     except (KeyboardInterrupt, SystemExit, GeneratorExit):
@@ -86,20 +89,24 @@ def measure(bench: Workbench, what: Measurement, adapter_id: int | None) -> Gene
     yield Measured(eval_id, items)
 
 
-def _logged(bench: Workbench, eval_id: str, what: Measurement, adapter_id: int | None) -> Iterator[list[Item]]:
+def _logged(
+    bench: Workbench, loop: Loop, eval_id: str, what: Measurement, adapter_id: int | None
+) -> Iterator[list[Item]]:
     """Batches of items, each in the log by the time it is yielded."""
     ids, store = bench.registered, bench.store
     session = store.start_session(
         SessionKind.EVAL, model_id=ids.model_id, task_id=ids.task_id, adapter_id=adapter_id, eval_id=eval_id
     )
     problem_ids = journal.log_problems(store, ids.task_id, what.problems)
-    loop = Loop(bench.backend, bench.task, what.temperature, what.limits or bench.limits)
+    patience = Patience(bench.task.name)
     for batch in evaluate(loop, what.problems, derive(what.seed, "eval"), what.arm):
         of = [problem_ids[item.first.problem.sha256] for item in batch]
         records = [journal.episode_record(p, i.first, i.reflection, i.retry) for p, i in zip(of, batch, strict=True)]
         attempts = store.log_episodes(session, records)
         store.log_eval_items(eval_id, [_item_record(*row) for row in zip(of, attempts, batch, strict=True)])
         yield batch
+        patience.look(made for item in batch for made in (item.first, item.retry) if made is not None)
+    patience.end()
     store.end_session(session)
 
 

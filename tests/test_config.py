@@ -93,7 +93,7 @@ def test_a_key_that_is_no_setting_any_more_can_be_got_rid_of() -> None:
 
 def test_keys_can_be_mapped_by_the_name_of_an_action() -> None:
     assert Settings().keymap() == {}
-    assert Settings({"keys.good": "f9"}).keymap() == {"good": "f9"}
+    assert Settings({"keys.chat.good": "f9"}).keymap() == {"chat.good": "f9"}
 
 
 @pytest.mark.parametrize("setting", SCHEMA, ids=lambda setting: setting.key)

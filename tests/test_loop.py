@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from rrr_local.backends.mlx.backend import MlxBackend
-from rrr_local.episode import FinishReason, Node, Opening, Span, Split, Verdict
+from rrr_local.episode import FinishReason, Node, Opening, Problem, Span, Split, Verdict
+from rrr_local.errors import UsageError
 from rrr_local.loop import Attempted, Limits, Loop, Reflected, Retried, Writing
 from rrr_local.meter import Meter, Phase
 
 from .backends.tiny_models import STOP, write_model
-from .toy import ERROR, FAIL, PASS, Toy
+from .toy import ERROR, FAIL, PASS, PROMPTS, Toy
 
 LIMITS = Limits(attempt=10, reflection=7, retry=9)
 FAILING = Toy(lambda reply: FAIL)
@@ -59,6 +60,28 @@ def test_what_is_being_written_grows_to_what_is_judged(backend: MlxBackend) -> N
         assert len(texts) == len(nodes[span].tokens)
         assert texts[-1] == nodes[span].text
     assert all(len(nodes[span].tokens) <= limit for span, limit in zip(nodes, (10, 7, 9), strict=True))
+
+
+def test_a_problem_fits_where_its_whole_episode_does(backend: MlxBackend) -> None:
+    """The longest that fits, and one token more; what is written in few tokens of many bytes is counted by tokens."""
+    loop = loop_on(backend)
+    asked = sum(len(backend.chat.turn(text, after_stop=False)) for text in (PROMPTS.reflect, PROMPTS.retry))
+    room = backend.context - asked - 10 - 7 - 9
+
+    def problem(words: int) -> Problem:
+        return replace(FAILING.problems(Split.EVAL)[0], prompt="number " * words)
+
+    def length(words: int) -> int:
+        return len(backend.chat.opening(Opening(problem(words).prompt)))
+
+    word = length(3) - length(2)
+    longest = 2 + (room - length(2)) // word
+    assert length(longest) <= room < length(longest + 1) and len(problem(longest).prompt) > room
+    fits = [problem(1), problem(longest)]
+    assert loop.fitting([problem(1), problem(longest + 1), problem(longest)]) == fits
+    assert loop.fitting([]) == []
+    with pytest.raises(UsageError, match="holds no problem of toy"):
+        loop.fitting([problem(longest + 1)])
 
 
 @pytest.mark.parametrize("verdict", [PASS, ERROR])

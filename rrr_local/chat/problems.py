@@ -57,7 +57,7 @@ def as_asked(turn: Turn) -> Asked:
     prompt, info = turn.prompt or "", turn.info
     if turn.task is None or (turn.task == QUESTION and "expect" not in (info or {})):
         return Asked(prompt)
-    return Asked(prompt, turn.task, info)
+    return Asked(prompt, turn.source, info)
 
 
 def _json(text: str) -> Json:

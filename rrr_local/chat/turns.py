@@ -63,7 +63,7 @@ def _check(turn: Turn, made: Try) -> VerdictKind | None:
     if not made.by_user:
         return made.verdict
     try:
-        task = find_task(turn.task or QUESTION)
+        task = find_task(turn.source or QUESTION)
         return task.verify(task.parse_problem(turn.info or {}), made.text).kind
     except RrrError:  # a task in a folder that is not there any more
         return None

@@ -52,6 +52,6 @@ def _sent(name: str, text: str) -> Iterator[str]:
 def _prompts(turn: Turn) -> Prompts:
     """What follows a failure."""
     try:
-        return find_task(turn.task).prompts if turn.task is not None else PROMPTS
+        return find_task(turn.source).prompts if turn.source is not None else PROMPTS
     except RrrError:  # a task in a folder that is not there any more
         return PROMPTS

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import click
 
 from rrr_local.cli.options import BACKEND, MODEL, SEED, TASK, common, temperature
@@ -70,4 +72,4 @@ def _print(output: Output, last: Progress, task: str, temperature: float) -> Non
         )
         return
     output.text(f"{last.failures} failures in {last.attempts} attempts at temperature {temperature:g}")
-    output.text(f"train on them with: rrr train --task {task} --failures {last.session_id}")
+    output.text(f"train on them with: rrr train --task {shlex.quote(task)} --failures {last.session_id}")

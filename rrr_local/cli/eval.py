@@ -70,6 +70,10 @@ def command(
         started = time.perf_counter()
         done = _followed(measure(bench, measurement, bench.adapter_id), len(problems), report)
         seconds = time.perf_counter() - started
+    if len(done.items) < len(problems):
+        output.note(
+            f"{len(problems) - len(done.items)} problems are too long for the model's context and were left out"
+        )
     measured = rates(done.items)
     if output.json:
         _print_json(output, done.eval_id, measurement, measured, seconds, task, model, adapter)

@@ -35,7 +35,7 @@ def common(command: F) -> F:
 
 
 _MOVE = "Keep everything in this folder."
-MODEL = click.option("--model", default="tiny", show_default=True, help="A folder, or tiny for the embedded model.")
+MODEL = click.option("--model", default="tiny", show_default=True, help="A model (see `rrr models`), or its folder.")
 TASK = click.option("--task", default="countdown", show_default=True, help="A task; see `rrr tasks`.")
 BACKEND = click.option("--backend", default="auto", show_default=True, help="What computes: auto or mlx.")
 ADAPTER = click.option("--adapter", help="A run, or the folder of a checkpoint; without it the bare model.")

@@ -20,7 +20,7 @@ from rrr_local.engine.protocol import Arm
 from rrr_local.errors import NotFoundError, RrrError, UsageError
 from rrr_local.store import queries
 from rrr_local.store.chats import Chat, Turn
-from rrr_local.tasks.find import BUNDLED
+from rrr_local.tasks.find import known_tasks
 from rrr_local.tasks.question import NAME as QUESTION
 
 ELSEWHERE: Mapping[Place, str] = {
@@ -245,7 +245,7 @@ class PlainChat:
         own = "none: your own questions, not checked unless you /check them"
         self.lines.note(f"task: {own if chosen is None else f'{chosen}; /problem asks the next of its problems'}")
         if not name:
-            self.lines.note(f"there are: {', '.join(BUNDLED)}")
+            self.lines.note(f"there are: {', '.join(known_tasks())}")
 
     async def _model(self, name: str) -> None:
         await self._load(name, None)

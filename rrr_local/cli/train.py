@@ -21,6 +21,7 @@ from rrr_local.errors import UsageError
 from rrr_local.models.find import EMBEDDED, find_model
 from rrr_local.store import queries
 from rrr_local.store.store import Store
+from rrr_local.store.tasks_read import source_of
 from rrr_local.tasks.find import find_task
 from rrr_local.training import names
 
@@ -88,9 +89,8 @@ def checked(plan: Plan) -> Plan:
     if plan.resume is not None:
         with Store.open(paths.database_path(), readonly=True) as store:
             found = queries.run(store.reader(), plan.resume).summary
-        plan = replace(
-            plan, resume=found.name, model=plan.model or found.model or EMBEDDED, task=plan.task or found.task
-        )
+            task = plan.task or source_of(store.reader(), found.task)
+        plan = replace(plan, resume=found.name, model=plan.model or found.model or EMBEDDED, task=task)
     plan = replace(plan, model=plan.model or EMBEDDED, task=plan.task or "countdown")
     assert plan.model is not None and plan.task is not None
     if plan.name is not None:
@@ -111,7 +111,7 @@ def _here(output: Output, plan: Plan) -> int:
     recipe_of(plan, find_model(plan.model))  # before the model is loaded: a typing error should cost no wait
     with workbench(model=plan.model, task=plan.task, backend=plan.backend) as bench, at_boundaries(STOPPING) as stop:
         with progress(output) as report, closing(work(bench, plan, stop)) as events:
-            run_id = _followed(events, f"on {plan.task}, {bench.backend.name}", output, report)
+            run_id = _followed(events, f"on {bench.task.name}, {bench.backend.name}", output, report)
         _print(output, bench.store, run_id)
     return stop.exit_code
 

@@ -4,7 +4,7 @@
     Reflect  the same from the reflection on, at a turn that is in the log
     Versus   two attempts at one problem: adapter off, adapter on
 
-A try is logged the moment it is judged, a reflection with its retry. What a person stopped is logged as far as it got, with the
+A try is logged the moment it is judged, a reflection the moment it is written. What a person stopped is logged as far as it got, with the
 verdict `error` ("stopped"): it is never trained on. A conversation's session has no adapter of its own; every attempt has.
 """
 
@@ -109,7 +109,7 @@ class Conversation:
         """A reflection on a turn's attempt, whatever its verdict, and a retry. Raises `RrrError`."""
         self._enter(reflect.conversation)
         logged = self._own(logged_turn(self._bench.store.reader(), reflect.turn), reflect.conversation)
-        task, turn = find_task(logged.task), self._turns.get(reflect.turn)
+        task, turn = find_task(logged.source), self._turns.get(reflect.turn)
         prompt, note = prompts.reflect_prompt(self._bench.backend.chat, task, reflect.reason)
         context, limit = turn.attempt.context(), self._bench.backend.context
         needed = len(context) + self._second_room(task, prompt)
@@ -155,16 +155,15 @@ class Conversation:
         loop, store = sitting.loop, self._bench.store
         written = loop.write_reflection(attempt, sitting.seed, number, prompt)
         reflection, seconds = yield from self._written(sitting, written)
+        record = journal.reflection_record(number, reflection, None, keep_ids=True)
+        reflection_id, _ = store.log_reflection(sitting.session, attempt_id, record, self._bench.adapter_id)
         finish = reflection.finish or FinishReason.STOP
         yield Reflected(sitting.id, turn_id, reflection.text, len(reflection.tokens), seconds, finish)
         if sitting.stopped:
-            record = journal.reflection_record(number, reflection, None, keep_ids=True)
-            store.log_reflection(sitting.session, attempt_id, record, self._bench.adapter_id)
             return
         retry = yield from self._written(sitting, loop.write_retry(attempt.problem, reflection))
-        record = journal.reflection_record(number, reflection, retry, keep_ids=True)
-        retry_id = store.log_reflection(sitting.session, attempt_id, record, self._bench.adapter_id)
-        assert retry_id is not None
+        made = journal.try_record(retry, keep_ids=True)
+        retry_id = store.log_retry(sitting.session, reflection_id, made, self._bench.adapter_id)
         turn.replies.append(retry.node)
         yield self._judged(sitting, retry, turn_id, retry_id)
 

@@ -13,6 +13,9 @@ from pathlib import Path
 POWER_SUPPLIES = Path("/sys/class/power_supply")
 """Linux: one folder per battery and mains adapter."""
 
+STATUS = Path("/proc/self/status")
+"""Linux: a field of this process a line, memory in KiB."""
+
 
 @dataclass(frozen=True, slots=True)
 class Battery:
@@ -29,9 +32,14 @@ def memory_bytes() -> int:
 
 
 def peak_resident_bytes() -> int:
-    """The most memory this process has had so far; Linux counts it in KiB, macOS in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    """The most memory this process has had so far.
+
+    Linux's `ru_maxrss` is not it: there a child begins with what its parent had when it forked.
+    """
+    if sys.platform == "darwin":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    line = next(line for line in STATUS.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024
 
 
 def battery(supplies: Path = POWER_SUPPLIES) -> Battery | None:

@@ -223,7 +223,7 @@ def _signal(signal: Signal | None) -> Check:
     share = f"{signal.mixed} of {signal.failures} groups teach something ({100 * signal.low:.0f} to {100 * signal.high:.0f} %)"
     if signal.passed == 0:
         way = "nothing to reward. Try easier problems, more reflections a failure, or a bigger model"
-        return Check("signal", Health.WARN, f"0 of {signal.retries} retries pass: {way}")
+        return Check("signal", Health.FAIL, f"0 of {signal.retries} retries pass: {way}")
     if signal.passed == signal.retries:
         return Check(
             "signal", Health.WARN, f"all {signal.retries} retries pass: nothing to tell apart. Try harder problems"

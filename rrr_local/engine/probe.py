@@ -26,6 +26,7 @@ from rrr_local.seeds import derive
 from rrr_local.training.credit import credit
 from rrr_local.training.failures import is_failure
 from rrr_local.training.objective import is_dead
+from rrr_local.training.patience import Patience
 from rrr_local.training.recipes import Recipe
 from rrr_local.training.rollout import Group, rollout
 from rrr_local.workbench import Workbench
@@ -63,19 +64,22 @@ class Found:
 
 
 def find_failures(loop: Loop, seed: int) -> Iterator[Found]:
-    """Attempt problems until `FAILURES` have failed; yields after each batch."""
+    """Attempt problems until `FAILURES` have failed; yields after each batch. Raises `BrokenVerifier`, `UsageError`."""
     try:
-        problems = loop.task.problems(Split.TRAIN)
+        problems = loop.fitting(loop.task.problems(Split.TRAIN))
     except NotFoundError:
         return
     failed: list[Try] = []
+    patience = Patience(loop.task.name)
     attempts, started = 0, time.perf_counter()
     size = min(loop.backend.width, 2 * FAILURES)
     for number in range(MOST_BATCHES):
         batch = problems[number * size : (number + 1) * size]
         if not batch or len(failed) >= FAILURES:
             return
-        failed += [each for each in loop.attempt(batch, seed, keep=False) if is_failure(each)]
+        tries = loop.attempt(batch, seed, keep=False)
+        patience.look(tries)
+        failed += [each for each in tries if is_failure(each)]
         attempts += len(batch)
         yield Found(failed[:FAILURES], attempts, time.perf_counter() - started)
 
@@ -111,9 +115,11 @@ def probe_step(bench: Workbench, recipe: Recipe, failed: Sequence[Try], seed: in
 
 
 def more_groups(bench: Workbench, recipe: Recipe, failed: Sequence[Try], seed: int) -> list[Group]:
-    """Reflections and retries on failures, without an update."""
+    """Reflections and retries on failures, without an update. Raises `BrokenVerifier`."""
     loop = Loop(bench.backend, bench.task, recipe.temperature, recipe.limits)
-    return rollout(loop, failed, recipe.group_size, derive(seed, "step", 1))
+    groups = rollout(loop, failed, recipe.group_size, derive(seed, "step", 1))
+    Patience(bench.task.name).look(retry for group in groups for retry in group.retries)
+    return groups
 
 
 def signal_of(groups: Sequence[Group]) -> Signal:

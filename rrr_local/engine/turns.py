@@ -126,7 +126,7 @@ class Turns:
 
     def _seen(self, logged: LoggedTurn, before: Turn | None) -> tuple[Node, int]:
         """The question's node whose context is what the model saw, and how many turns it leaves out."""
-        opening = find_task(logged.task).opening(logged.problem)
+        opening = find_task(logged.source).opening(logged.problem)
         for reply in [None] if before is None else reversed(before.replies):
             follows = None if before is None or reply is None else Turn([reply], before.left_out)
             for question, left_out in self.behind(follows, opening):
@@ -135,7 +135,7 @@ class Turns:
         raise UsageError("this conversation was held with another model", "begin a new one, or load that model again")
 
     def _retry(self, attempt: Node, logged: LoggedTurn, made: LoggedReflection, retry: LoggedSpan) -> Node:
-        prompts = find_task(logged.task).prompts
+        prompts = find_task(logged.source).prompts
         asked = self._message(Span.REFLECT_PROMPT, attempt, made.prompt or prompts.reflect)
         reflection = _sampled(Span.REFLECTION, asked, made.span)
         return _sampled(Span.RETRY, self._message(Span.RETRY_PROMPT, reflection, prompts.retry), retry)

@@ -4,7 +4,7 @@
     MEASURING    the bare model on held-out problems, and on problems of the failures it will train on ("replay")
     TRAINING     step by step; at every checkpoint SAVING, then EVALUATING on the held-out problems
     EVALUATING   after the last step: held-out and replay once more
-    DONE
+    DONE         or PAUSED by a verifier that breaks, or FAILED with `NothingToLearn`: see `rrr_local.training.patience`
 
 Each phase and how far it is goes to the log, where others follow it. At every boundary (a batch of problems, a step) the run looks
 whether a person asked it to end: by a signal, or by the column `request` of its row. Evaluating draws nothing that training draws, so
@@ -20,7 +20,7 @@ from typing import Protocol
 
 from rrr_local.engine.plan import POOL, Plan, default_recipe
 from rrr_local.episode import Problem, Split
-from rrr_local.errors import NotFoundError
+from rrr_local.errors import BrokenVerifier, NotFoundError
 from rrr_local.loop import Loop
 from rrr_local.measure import EvalSet, Measured, Measurement, measure
 from rrr_local.models.find import EMBEDDED, Model
@@ -87,7 +87,8 @@ def recipe_of(plan: Plan, model: Model) -> Recipe:
 def work(bench: Workbench, plan: Plan, stop: Stopping) -> Generator[Event]:
     """Carry out a plan. The run's status in the log is right however this ends, closing the generator included.
 
-    Raises `UsageError`, `NotFoundError`, `BusyError`, `ResourceError`, and what training raises.
+    Raises `UsageError`, `NotFoundError`, `BusyError`, `ResourceError`, and what training raises: after `BrokenVerifier` the run is PAUSED,
+    its last finished step in a checkpoint; after `NothingToLearn` it is FAILED.
     """
     job = _job(bench, plan)
     with run.training(job, bench.backend, bench.task, bench.store) as trainer:
@@ -97,6 +98,9 @@ def work(bench: Workbench, plan: Plan, stop: Stopping) -> Generator[Event]:
             yield from working.phases()
         except _Asked as asked:
             yield from working.end(asked.what)
+        except BrokenVerifier:
+            yield from working.end(RunRequest.PAUSE)
+            raise
 
 
 def _job(bench: Workbench, plan: Plan) -> Job:
@@ -143,6 +147,10 @@ class _Work:
             yield Moved(RunPhase.TRAINING, record.step, self._recipe.steps, reward, record)
             self._look()
             yield from self._evaluate(held_out or [])
+        if not queries.run(self._store.reader(), self._job.run_id).summary.groups_used:
+            yield Noticed(
+                "nothing was learnt: in no group did some retries pass and some fail, so no step changed the adapter"
+            )
         yield self._moved(RunPhase.DONE, self._recipe.steps, self._recipe.steps)
 
     def end(self, what: RunRequest) -> Iterator[Event]:

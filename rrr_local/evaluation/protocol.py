@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from rrr_local.episode import Node, Problem, Span
+from rrr_local.errors import BrokenVerifier
 from rrr_local.loop import Loop, Try
 
 
@@ -42,12 +43,18 @@ class Item:
         """Passed at the first try or at the retry."""
         return self.first_pass or (self.retry is not None and self.retry.verdict.passed)
 
+    @property
+    def judged(self) -> bool:
+        """Whether the verifier has judged all that was tried; where it broke there is neither a pass nor a fail."""
+        return all(made.verdict.score is not None for made in (self.first, self.retry) if made is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class Rates:
     """Shares of problems, in 0..1."""
 
     n: int
+    """Problems that were judged."""
     first_try: float
     second_try: float
     """Passed at the first try or the retry."""
@@ -92,7 +99,10 @@ def _shuffled(reflections: Sequence[Node]) -> list[Node]:
 
 
 def rates(items: Sequence[Item]) -> Rates:
-    """The rates over all items; an attempt whose verifier broke counts as not passed."""
-    n = len(items)
-    first, second = (sum(item.first_pass for item in items), sum(item.second_pass for item in items))
+    """The rates over the items whose verifier did not break. Raises `BrokenVerifier` where that leaves none."""
+    judged = [item for item in items if item.judged]
+    n = len(judged)
+    if items and not judged:
+        raise BrokenVerifier("the verifier broke on every problem", "`rrr history list` shows what it said")
+    first, second = (sum(item.first_pass for item in judged), sum(item.second_pass for item in judged))
     return Rates(n, first / n, second / n, (second - first) / (n - first) if first < n else None)

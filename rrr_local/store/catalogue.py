@@ -45,9 +45,19 @@ def model_id(connection: Connection, model: ModelRecord) -> int:
 def task_id(
     connection: Connection, name: str, version: int, kind: str, verifier: str, verifier_sha256: str, config: Json
 ) -> int:
-    """The id of a version of a task, added if it is new. Raises `UsageError` when it is known with another verifier."""
+    """The id of a version of a task, added if it is new. Raises `UsageError` when it is known with another verifier.
+
+    The newest `config` holds for all versions of the name: it says where the task is found now, and its folder may have moved.
+    """
     sql = "SELECT id, verifier_sha256 FROM tasks WHERE name = ? AND version = ?"
     row = connection.execute(sql, (name, version)).fetchone()
+    if row is not None and row[1] != verifier_sha256:
+        raise UsageError(
+            f"version {version} of task {name} is in the log with another verifier",
+            "raise its version: `version` in its task.toml",
+        )
+    found = to_json(config)
+    connection.execute("UPDATE tasks SET config = ? WHERE name = ? AND config <> ?", (found, name, found))
     if row is None:
         values: dict[str, Value] = {
             "name": name,
@@ -55,12 +65,10 @@ def task_id(
             "kind": kind,
             "verifier": verifier,
             "verifier_sha256": verifier_sha256,
-            "config": to_json(config),
+            "config": found,
             "created_at": now(),
         }
         return insert_for_id(connection, "tasks", values)
-    if row[1] != verifier_sha256:
-        raise UsageError(f"version {version} of task {name} is in the log with another verifier", "raise its version")
     return int(row[0])
 
 

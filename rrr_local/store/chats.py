@@ -18,6 +18,7 @@ from rrr_local.store import history
 from rrr_local.store.queries import LAST_ID, fetch
 from rrr_local.store.records import Json
 from rrr_local.store.sqlite import Connection
+from rrr_local.store.tasks_read import SOURCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ class Turn:
     attempt_id: int
     prompt: str | None
     task: str | None
+    source: str | None
+    """What `find_task` finds its task by; None where it has none."""
     info: Json | None
     """The problem's JSON form."""
     split: Split | None
@@ -85,14 +88,14 @@ def turn(connection: Connection, turn_id: int) -> Turn:
     return _turn(connection, found[0])
 
 
-_TURNS = """
-    SELECT u.id, u.parent_id, u.context_id, u.hidden, u.attempt_id, p.prompt, t.name, p.meta, p.split, u.created_at
+_TURNS = f"""
+    SELECT u.id, u.parent_id, u.context_id, u.hidden, u.attempt_id, p.prompt, t.name, {SOURCE.format("t")}, p.meta, p.split, u.created_at
     FROM turns u JOIN attempts a ON a.id = u.attempt_id LEFT JOIN problems p ON p.id = a.problem_id
       LEFT JOIN tasks t ON t.id = p.task_id"""
 
 
 def _turn(connection: Connection, row: tuple[Any, ...]) -> Turn:
-    id_, parent_id, context_id, hidden, attempt_id, prompt, task, info, split, created_at = row
+    id_, parent_id, context_id, hidden, attempt_id, prompt, task, source, info, split, created_at = row
     return Turn(
         id=id_,
         parent_id=parent_id,
@@ -101,6 +104,7 @@ def _turn(connection: Connection, row: tuple[Any, ...]) -> Turn:
         attempt_id=attempt_id,
         prompt=prompt,
         task=task,
+        source=source,
         info=None if info is None else json.loads(info),
         split=None if split is None else Split(split),
         created_at=created_at,

@@ -18,6 +18,10 @@ class StoredModel:
     """The folder it was last added from."""
     files_sha256: str | None
     size_bytes: int | None
+    repo_id: str | None
+    """The repository it is from, where that is known."""
+    revision: str | None
+    """The commit, where `repo_id` is known."""
 
 
 @dataclass(frozen=True, slots=True)

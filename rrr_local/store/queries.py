@@ -124,7 +124,7 @@ LAST_ID = 2**63 - 1
 
 _FAILURES = """
     SELECT a.id, p.id, p.prompt, p.meta, p.sha256, p.split, a.text, a.token_ids, v.verdict, v.reason,
-      a.finish_reason, a.prompt_sha256, a.seed
+      a.finish_reason, a.prompt_sha256, a.seed, p.task_id
     FROM attempts a JOIN sessions s ON s.id = a.session_id JOIN problems p ON p.id = a.problem_id
       JOIN attempt_verdicts v ON v.attempt_id = a.id
     WHERE a.attempt_no = 1 AND v.verdict IN ('fail', 'unparsed', 'timeout')
@@ -136,9 +136,11 @@ _FAILURES = """
 it rewards the retries, and would reward what that person finds wrong."""
 
 
-_POOL = f"""{_FAILURES} AND p.task_id = ? AND s.model_id = ? AND s.kind IN ('chat', 'collect')
+TRAINABLE = f"""{_FAILURES} AND s.kind IN ('chat', 'collect')
       AND p.split <> 'eval' AND a.token_ids IS NOT NULL
       AND NOT EXISTS (SELECT 1 FROM turns u WHERE u.attempt_id = a.id AND u.context_id IS NOT NULL)"""
+"""Those that a run may learn from, of all tasks and models."""
+_POOL = f"{TRAINABLE} AND p.task_id = ? AND s.model_id = ?"
 
 
 def runs(connection: Connection, limit: int = 100) -> list[RunSummary]:
@@ -257,9 +259,8 @@ def _step(row: Sequence[Any]) -> Step:
 
 
 def _failure(row: Sequence[Any]) -> Failure:
-    attempt_id, problem_id, prompt, info, sha256, split, reply, packed, verdict, reason, finish, prompt_sha256, seed = (
-        row
-    )
+    attempt_id, problem_id, prompt, info, sha256, split, reply, packed, verdict, reason, *rest = row
+    finish, prompt_sha256, seed, _ = rest
     return Failure(
         attempt_id=attempt_id,
         problem_id=problem_id,

@@ -9,6 +9,7 @@ from rrr_local.errors import NotFoundError
 from rrr_local.store.queries import fetch, problem_from
 from rrr_local.store.records import SessionKind, unpack_ids
 from rrr_local.store.sqlite import Connection
+from rrr_local.store.tasks_read import SOURCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,8 @@ class LoggedTurn:
     session_id: str
     context_id: int | None
     """The turn that precedes it in the model's context."""
-    task: str
+    source: str
+    """What `find_task` finds its task by."""
     problem: Problem
     prompt_sha256: str | None
     """Hash of everything the model saw before the attempt."""
@@ -53,18 +55,18 @@ class LoggedTurn:
 
 def logged_turn(connection: Connection, turn_id: int) -> LoggedTurn:
     """A turn with its episode. Raises `NotFoundError`."""
-    sql = """
-        SELECT t.id, t.session_id, t.context_id, k.name, a.prompt_sha256, p.prompt, p.meta, p.sha256, p.split,
+    sql = f"""
+        SELECT t.id, t.session_id, t.context_id, {SOURCE.format("k")}, a.prompt_sha256, p.prompt, p.meta, p.sha256, p.split,
           a.id, a.text, a.token_ids, a.finish_reason, a.seed
         FROM turns t JOIN attempts a ON a.id = t.attempt_id JOIN problems p ON p.id = a.problem_id
           JOIN tasks k ON k.id = p.task_id WHERE t.id = ?"""
     found = fetch(connection, sql, turn_id)
     if not found:
         raise NotFoundError(f"the log has no turn {turn_id}", "open the conversation again")
-    id_, session_id, context_id, task, prompt_sha256, *rest = found[0]
+    id_, session_id, context_id, source, prompt_sha256, *rest = found[0]
     problem, attempt = problem_from(*rest[:4]), _span(*rest[4:])
     reflections = tuple(_reflections(connection, attempt.id))
-    return LoggedTurn(id_, session_id, context_id, task, problem, prompt_sha256, attempt, reflections)
+    return LoggedTurn(id_, session_id, context_id, source, problem, prompt_sha256, attempt, reflections)
 
 
 def chat_model(connection: Connection, session_id: str) -> int | None:

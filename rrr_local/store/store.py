@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from rrr_local import __version__
 from rrr_local.episode import Problem, Verdict, VerdictKind
-from rrr_local.store import catalogue, evals, feedback, rows, runs, tries, turns
+from rrr_local.store import catalogue, evals, exchange, feedback, rows, runs, tries, turns
 from rrr_local.store.ids import ulid
 from rrr_local.store.log import OpenLog
 from rrr_local.store.records import (
@@ -30,6 +30,7 @@ from rrr_local.store.records import (
     RunRecord,
     SessionKind,
     StepRecord,
+    TryRecord,
 )
 from rrr_local.store.sqlite import Connection
 
@@ -143,14 +144,22 @@ class Store(OpenLog):
 
     def log_reflection(
         self, session_id: str, attempt_id: int, reflection: ReflectionRecord, adapter_id: int | None = None
-    ) -> int | None:
-        """Write a reflection on a first attempt that is in the log, with its retry; the retry's id.
+    ) -> tuple[int, int | None]:
+        """Write a reflection on a first attempt that is in the log, with its retry where there is one; the ids of both.
 
         Raises `NotFoundError`, and `ValueError` when the attempt is a retry.
         """
         return self._write(
             lambda connection: tries.log_reflection(connection, session_id, attempt_id, reflection, adapter_id)
         )
+
+    def log_retry(self, session_id: str, reflection_id: int, retry: TryRecord, adapter_id: int | None = None) -> int:
+        """Write the retry after a reflection that is in the log; its id. Raises `NotFoundError`."""
+        return self._write(lambda connection: tries.log_retry(connection, session_id, reflection_id, retry, adapter_id))
+
+    def import_episodes(self, task_id: int, title: str, coming: Sequence[exchange.Coming]) -> exchange.Imported:
+        """Write episodes that were made elsewhere, all or none. Raises `UsageError` as `problems` does."""
+        return self._write(lambda connection: exchange.insert_episodes(connection, task_id, title, coming))
 
     # Conversations: sessions of kind CHAT with turns
 

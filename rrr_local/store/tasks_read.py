@@ -54,6 +54,20 @@ _DISPUTES = """
         AND NOT EXISTS (SELECT 1 FROM attempts c WHERE c.copy_of = a.id))"""
 
 
+SOURCE = "coalesce(json_extract({0}.config, '$.source'), {0}.name)"
+"""What `find_task` takes, of a row of `tasks`; logs of older versions have only the name."""
+
+
+def source_of(connection: Connection, name: str) -> str:
+    """What `find_task` takes for a task of the log: its name, or where its folder was when it was last used.
+
+    A name that the log does not know comes back as it is.
+    """
+    sql = f"SELECT {SOURCE.format('t')} FROM tasks t WHERE t.name = ? ORDER BY t.id DESC LIMIT 1"
+    found = fetch(connection, sql, name)
+    return str(found[0][0]) if found else name
+
+
 def disputes(connection: Connection, task: str, limit: int = 50) -> list[Dispute]:
     """The newest replies to a task's problems on which a person and the verifier disagree."""
     sql = f"""{_DISPUTES} SELECT attempt_id, prompt, reply, verifier, person, coalesce(reason, ''), coalesce(comment, '')

@@ -44,8 +44,8 @@ class TryWriter:
 
     def reflection(
         self, problem_id: int | None, attempt_id: int, record: ReflectionRecord, group_id: int | None
-    ) -> int | None:
-        """A reflection on a failed attempt, with its retry; the retry's id."""
+    ) -> tuple[int, int | None]:
+        """A reflection on a failed attempt, with its retry where there is one; the ids of both."""
         values: dict[str, Value] = {
             "attempt_id": attempt_id,
             "group_id": group_id,
@@ -62,8 +62,8 @@ class TryWriter:
         }
         reflection_id = insert_for_id(self._connection, "reflections", values)
         if record.retry is None:
-            return None
-        return self.retry(problem_id, attempt_id, record.retry, reflection_id)
+            return reflection_id, None
+        return reflection_id, self.retry(problem_id, attempt_id, record.retry, reflection_id)
 
     def retry(self, problem_id: int | None, attempt_id: int, record: TryRecord, reflection_id: int | None) -> int:
         """A retry of a failed attempt; plain when there is no reflection."""
@@ -106,8 +106,8 @@ class TryWriter:
 
 def log_reflection(
     connection: Connection, session_id: str, attempt_id: int, record: ReflectionRecord, adapter_id: int | None
-) -> int | None:
-    """A reflection on an attempt that is in the log, with its retry; the retry's id.
+) -> tuple[int, int | None]:
+    """A reflection on an attempt that is in the log, with its retry where there is one; the ids of both.
 
     Raises `NotFoundError`, and `ValueError` for an attempt that is a retry itself.
     """
@@ -118,6 +118,17 @@ def log_reflection(
     if row[1] != 1:
         raise ValueError(f"attempt {attempt_id} is a retry: its episode's first attempt is what is reflected on")
     return TryWriter(connection, session_id, adapter_id).reflection(row[0], attempt_id, record, None)
+
+
+def log_retry(
+    connection: Connection, session_id: str, reflection_id: int, record: TryRecord, adapter_id: int | None
+) -> int:
+    """The retry after a reflection that is in the log; its id. Raises `NotFoundError`."""
+    sql = "SELECT a.problem_id, a.id FROM reflections r JOIN attempts a ON a.id = r.attempt_id WHERE r.id = ?"
+    row = connection.execute(sql, (reflection_id,)).fetchone()
+    if row is None:
+        raise NotFoundError(f"the log has no reflection {reflection_id}", "`rrr history list` shows the newest")
+    return TryWriter(connection, session_id, adapter_id).retry(row[0], row[1], record, reflection_id)
 
 
 def verifier_of(connection: Connection, problem_id: Value) -> str | None:

@@ -17,6 +17,7 @@ from rrr_local.store import queries
 from rrr_local.store.queries import Failure
 from rrr_local.store.records import SessionKind
 from rrr_local.store.store import Store
+from rrr_local.training.patience import Patience
 
 POOL = "pool:"
 """How the source of a pool begins."""
@@ -65,13 +66,16 @@ def collect(
 ) -> Iterator[Progress]:
     """Attempt the problems in rounds until enough attempts have failed, logging each batch; yields after each.
 
-    An attempt whose verifier broke is no failure. The session is in the log from the first `Progress` on.
+    An attempt whose verifier broke is no failure. The session is in the log from the first `Progress` on. Problems
+    that are too long for the model are left out. Raises `BrokenVerifier`; `UsageError` where all are.
     """
+    problems = loop.fitting(problems)
     session = store.start_session(
         SessionKind.COLLECT, model_id=registered.model_id, task_id=registered.task_id, train_run_id=run_id
     )
     ids = journal.log_problems(store, registered.task_id, problems)
     attempts = failures = 0
+    patience = Patience(loop.task.name)
     for sample in range(attempts_per_problem):
         start = 0
         while start < len(problems):
@@ -83,10 +87,12 @@ def collect(
             attempts += len(tries)
             failures += sum(is_failure(t) for t in tries)
             yield Progress(session, attempts, failures)
+            patience.look(tries)
             if failures >= wanted:
                 store.end_session(session)
                 return
     store.end_session(session)
+    patience.end()
 
 
 def load(loop: Loop, store: Store, registered: journal.Registered, source: str, limit: int) -> list[LoggedFailure]:

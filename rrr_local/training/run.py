@@ -4,7 +4,7 @@ job = create(...) or reopen(...)
 with training(job, ...) as trainer:        the run is locked and RUNNING
     for progress in prepare(job, ...): ... failures collected, or the newest checkpoint loaded
     for record in trainer.run(): ...
-                                           DONE, STOPPED, or FAILED with its cause
+                                           DONE, STOPPED, PAUSED by a verifier that broke, or FAILED with its cause
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from importlib.metadata import version
 
 from rrr_local import __version__, journal, paths
 from rrr_local.backends.base import Backend
-from rrr_local.errors import UsageError
+from rrr_local.errors import BrokenVerifier, UsageError
 from rrr_local.loop import Loop
 from rrr_local.store import queries
 from rrr_local.store.records import RunPhase, RunRecord, RunStatus, SessionKind
@@ -85,6 +85,10 @@ def training(job: Job, backend: Backend, task: Task, store: Store) -> Iterator[T
             yield trainer
         except (KeyboardInterrupt, SystemExit, GeneratorExit):
             store.update_run(job.run_id, status=RunStatus.STOPPED)
+            raise
+        except BrokenVerifier as error:
+            store.update_run(job.run_id, status=RunStatus.PAUSED, error=str(error), request=None)
+            store.end_session(job.session_id)
             raise
         except BaseException as error:
             store.update_run(job.run_id, status=RunStatus.FAILED, error=str(error))

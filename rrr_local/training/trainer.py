@@ -21,6 +21,7 @@ from rrr_local.errors import RrrError
 from rrr_local.loop import Loop
 from rrr_local.meter import Meter, Phase
 from rrr_local.seeds import derive
+from rrr_local.store import queries
 from rrr_local.store.records import AdapterKind, AdapterRecord, GroupRecord, RunPhase, RunStatus, StepRecord
 from rrr_local.store.store import Store
 from rrr_local.tasks.base import Task
@@ -28,6 +29,7 @@ from rrr_local.training import checkpoint, failures
 from rrr_local.training.credit import Credit, credit
 from rrr_local.training.failures import LoggedFailure
 from rrr_local.training.metrics import step_record
+from rrr_local.training.patience import Patience, Signal
 from rrr_local.training.recipes import Recipe
 from rrr_local.training.rollout import rollout
 
@@ -65,6 +67,8 @@ class Trainer:
         """The last finished step."""
         self.adapter_id: int | None = None
         """The log's id of the last checkpoint's adapter."""
+        self._patience = Patience(task.name)
+        self._signal = Signal(learnt=bool(queries.run(store.reader(), job.run_id).summary.groups_used))
 
     def begin(self, source: str) -> None:
         """Start at step 0 with a fresh adapter and the failures of a source."""
@@ -91,14 +95,15 @@ class Trainer:
     def run(self) -> Iterator[StepRecord]:
         """Train to the last step, yielding each step's numbers once they are in the log.
 
-        Stop iterating to stop the run; call `save` then. Raises `RrrError` when updates keep being not finite.
+        Stop iterating to stop the run; call `save` then. Raises `RrrError` when updates keep being not finite, `BrokenVerifier` before
+        the step that it broke in has changed anything, and `NothingToLearn`.
         """
         recipe = self._job.recipe
         broken = 0
         self._at(RunPhase.TRAINING)
         while self.step < recipe.steps:
             self._refresh_if_due()
-            record, update = self._train_step(self.step + 1)
+            record, update, credits = self._train_step(self.step + 1)
             self.step += 1
             broken = 0 if update is None or update.applied else broken + 1
             if broken == MOST_NOT_FINITE:
@@ -109,6 +114,7 @@ class Trainer:
                 self.save()
             self._at(RunPhase.TRAINING)
             yield record
+            self._signal.look(credits)
 
     def save(self) -> None:
         """Write a checkpoint of the last finished step, then note it in the log."""
@@ -178,12 +184,13 @@ class Trainer:
 
     # --- one step -----------------------------------------------------------------------------------------------
 
-    def _train_step(self, step: int) -> tuple[StepRecord, Update | None]:
+    def _train_step(self, step: int) -> tuple[StepRecord, Update | None, list[Credit]]:
         recipe, meter, start = self._job.recipe, Meter(), time.perf_counter()
         self._backend.peak_memory()  # it counts from here: what was evaluated between two steps is not the step's
         chosen = self._failures_of(step)
         seed = derive(self._job.seed, "step", step)
         groups = rollout(self._loop(meter), [f.attempt for f in chosen], recipe.group_size, seed)
+        self._patience.look(retry for group in groups for retry in group.retries)
         credits = credit(groups, recipe)
         batch = self._with_reference([c.train for c in credits if c.train is not None], meter)
         update = self._update(batch, step, meter) if batch else None
@@ -191,7 +198,7 @@ class Trainer:
         record = step_record(step, recipe, credits, batch, update, meter, seconds, self._backend.peak_memory())
         logged = [_group_record(failure, c) for failure, c in zip(chosen, credits, strict=True)]
         self._store.log_step(self._job.run_id, self._job.session_id, record, logged)
-        return record, update
+        return record, update, credits
 
     def _with_reference(self, batch: list[TrainGroup], meter: Meter) -> list[TrainGroup]:
         """The batch with the base model's log-probs, where the recipe has a KL term."""

@@ -23,7 +23,7 @@ SMALL = tuple(
 
 def environment(home: Path) -> dict[str, str]:
     """Of a child whose data folder is `home`."""
-    return {**os.environ, OVERRIDE: str(home), "PYTHONPATH": str(ROOT)}
+    return {**os.environ, OVERRIDE: str(home), "PYTHONPATH": os.pathsep.join((str(ROOT), os.environ["PYTHONPATH"]))}
 
 
 def call(home: Path, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -4,3 +4,4 @@ from __future__ import annotations
 
 from ..backends.conftest import model_folder as model_folder
 from ..training.conftest import lab as lab
+from .talk import chat as chat

@@ -113,7 +113,7 @@ class Log:
 
     def reflection(self, turn_id: int, record: ReflectionRecord) -> int:
         turn = logged_turn(self._store.reader(), turn_id)
-        retry_id = self._store.log_reflection(turn.session_id, turn.attempt.id, record)
+        _, retry_id = self._store.log_reflection(turn.session_id, turn.attempt.id, record)
         assert retry_id is not None
         return retry_id
 
@@ -121,7 +121,7 @@ class Log:
         task = find_task(asked.task or question.NAME)
         kind, info = type(task).__name__, dict(asked.info or {})
         problem = task.parse_problem({"prompt": asked.prompt, **info} if task.name == question.NAME else info)
-        task_id = self._store.task(task.name, task.version, kind, kind, fingerprint(task), {})
+        task_id = self._store.task(task.name, task.version, kind, kind, fingerprint(task), {"source": task.source})
         return task_id, self._store.problems(task_id, [problem])[problem.sha256]
 
 

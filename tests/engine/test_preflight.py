@@ -93,9 +93,9 @@ def test_a_task_that_is_always_solved_has_nothing_to_learn_from(lab: Lab) -> Non
 def test_where_no_retry_passes_it_says_so_and_what_to_try(lab: Lab) -> None:
     lab.task = Toy(lambda reply: FAIL)
     found = look(lab)
-    assert found.ready and found.signal is not None and found.signal.passed == found.signal.mixed == 0
+    assert not found.ready and found.signal is not None and found.signal.passed == found.signal.mixed == 0
     said = check(found, "signal")
-    assert said.health is Health.WARN
+    assert said.health is Health.FAIL
     assert said.detail.startswith(f"0 of {found.signal.retries} retries pass: nothing to reward. Try")
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from rrr_local.backends.mlx.backend import MlxBackend
 from rrr_local.episode import Node, Span, Split, Verdict
+from rrr_local.errors import BrokenVerifier
 from rrr_local.evaluation.protocol import Arm, Item, evaluate, rates
 from rrr_local.loop import Limits, Loop
 
@@ -118,9 +119,15 @@ def item(first: Verdict, retry: Verdict | None) -> Item:
 def test_rates_by_hand() -> None:
     items = [item(PASS, None), item(FAIL, PASS), item(FAIL, FAIL), item(FAIL, FAIL), item(ERROR, None)]
     found = rates(items)
-    assert (found.n, found.first_try, found.second_try) == (5, 1 / 5, 2 / 5)
-    assert found.rescue == pytest.approx(1 / 4)
+    assert (found.n, found.first_try, found.second_try) == (4, 1 / 4, 2 / 4)
+    assert found.rescue == pytest.approx(1 / 3)
     assert rates([item(PASS, None)]).rescue is None
+
+
+def test_where_the_verifier_broke_there_is_neither_a_pass_nor_a_fail() -> None:
+    assert rates([item(FAIL, ERROR), item(PASS, None)]) == rates([item(PASS, None)])
+    with pytest.raises(BrokenVerifier, match="on every problem"):
+        rates([item(FAIL, ERROR), item(ERROR, None)])
 
 
 @given(st.lists(st.sampled_from([(PASS, None), (FAIL, PASS), (FAIL, FAIL)]), min_size=1, max_size=30))

@@ -92,7 +92,7 @@ def test_a_turn_belongs_to_one_conversation(chat: Chat) -> None:
 
 
 def test_a_retry_is_no_turn_and_is_not_reflected_on(chat: Chat) -> None:
-    retry = chat.store.log_reflection(chat.session_id, chat.ask(), reflection(0, "Hm.", attempt("24", PASS)))
+    _, retry = chat.store.log_reflection(chat.session_id, chat.ask(), reflection(0, "Hm.", attempt("24", PASS)))
     assert retry is not None
     with pytest.raises(ValueError, match="is a retry"):
         chat.store.add_turn(chat.session_id, retry)
@@ -102,8 +102,8 @@ def test_a_retry_is_no_turn_and_is_not_reflected_on(chat: Chat) -> None:
 
 def test_a_reflection_joins_the_attempt_it_is_about(chat: Chat) -> None:
     first = chat.ask()
-    retry = chat.store.log_reflection(chat.session_id, first, reflection(0, "Multiply.", attempt("24", PASS)))
-    assert chat.store.log_reflection(chat.session_id, first, reflection(1, "Again.", None)) is None
+    _, retry = chat.store.log_reflection(chat.session_id, first, reflection(0, "Multiply.", attempt("24", PASS)))
+    assert chat.store.log_reflection(chat.session_id, first, reflection(1, "Again.", None))[1] is None
     found = history.episode(chat.store.reader(), first)
     assert [(r.sample_no, r.text, r.retry.id if r.retry else None) for r in found.reflections] == [
         (0, "Multiply.", retry),
@@ -171,8 +171,8 @@ def test_a_reply_that_was_written_again_is_listed_and_found_once(chat: Chat) -> 
 def test_what_followed_a_reply_goes_along_with_its_verdicts(chat: Chat) -> None:
     turn_id = chat.turn()
     first = chat.turns()[0].attempt_id
-    one = chat.store.log_reflection(chat.session_id, first, reflection(0, "One.", attempt("24", ERROR)))
-    two = chat.store.log_reflection(chat.session_id, first, reflection(1, "Two.", attempt("25", ERROR)))
+    _, one = chat.store.log_reflection(chat.session_id, first, reflection(0, "One.", attempt("24", ERROR)))
+    _, two = chat.store.log_reflection(chat.session_id, first, reflection(1, "Two.", attempt("25", ERROR)))
     chat.store.log_reflection(chat.session_id, first, reflection(2, "Three.", None))
     assert one is not None and two is not None
     chat.store.log_user_verdict(first, FAIL, "no")
@@ -295,3 +295,14 @@ def test_the_pool_has_what_a_run_may_learn_from(chat: Chat) -> None:
 def test_an_empty_log_has_no_last_attempt(tmp_path: Path) -> None:
     with Store.open(tmp_path / "empty.db") as store:
         assert queries.last_attempt(store.reader()) == 0
+
+
+def test_a_retry_is_written_after_its_reflection_and_belongs_to_the_same_episode(chat: Chat) -> None:
+    first = chat.ask()
+    reflection_id, none = chat.store.log_reflection(chat.session_id, first, reflection(0, "Multiply.", None))
+    assert none is None
+    retry = chat.store.log_retry(chat.session_id, reflection_id, attempt("24", PASS))
+    (made,) = history.episode(chat.store.reader(), first).reflections
+    assert (made.id, made.retry.id if made.retry else None) == (reflection_id, retry)
+    with pytest.raises(NotFoundError, match="no reflection 99"):
+        chat.store.log_retry(chat.session_id, 99, attempt("24", PASS))

@@ -16,8 +16,8 @@ import pytest
 from rrr_local import paths
 from rrr_local.backends.base import TrainGroup
 from rrr_local.backends.mlx.backend import MlxBackend
-from rrr_local.episode import Span, Verdict
-from rrr_local.errors import BusyError, NotFoundError, RrrError, UsageError
+from rrr_local.episode import Span, Split, Verdict
+from rrr_local.errors import BrokenVerifier, BusyError, NotFoundError, RrrError, UsageError
 from rrr_local.loop import Limits, Loop
 from rrr_local.meter import Phase
 from rrr_local.store import queries
@@ -181,7 +181,20 @@ def test_collecting_stops_when_there_are_enough_and_tries_again_when_there_are_n
     assert last(lambda reply: FAIL, 3) == (4, 4)
     assert last(lambda reply: FAIL, 6) == (7, 7)
     assert last(lambda reply: PASS, 3) == (15, 0)
-    assert last(lambda reply: ERROR, 3) == (15, 0)
+
+
+def test_a_verifier_that_keeps_breaking_ends_collecting_with_its_own_words(lab: Lab) -> None:
+    task = Toy(lambda reply: ERROR, count=5)
+    registered = Lab(lab.store, lab.model, task).registered()
+    loop = Loop(MlxBackend(lab.model, width=2), task, 1.0, SMALL.limits)
+    seen = []
+    with pytest.raises(BrokenVerifier, match="toy broke 5 times in a row: the verifier broke"):
+        for progress in collect(
+            loop, lab.store, registered, task.problems(Split.TRAIN), 1, wanted=3, attempts_per_problem=3
+        ):
+            seen.append((progress.attempts, progress.failures))
+    assert seen == [(2, 0), (4, 0), (5, 0)]
+    assert rows(lab, "SELECT count(*) FROM outcomes WHERE verdict = 'error'") == [(5,)]
 
 
 def test_without_any_failure_there_is_nothing_to_learn_from(lab: Lab) -> None:
