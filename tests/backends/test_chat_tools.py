@@ -172,7 +172,9 @@ def test_earlier_messages_are_those_of_the_template(name: str, before: str) -> N
     st.text("abc \n.<|>[]{}\"\\'", max_size=20),
 )
 def test_harmless_text_of_any_kind_gets_the_templates_ids(name: str, user: str, about: str) -> None:
-    assume("|>" not in user and "|><|" not in about)  # with what follows, or alone, that is a control token of these tokenizers
+    assume(
+        "|>" not in user and "|><|" not in about
+    )  # with what follows, or alone, that is a control token of these tokenizers
     chat = CHATS[name]
     tool = {"type": "function", "function": {**TOOL["function"], "description": about}}
     user = user.strip()

@@ -83,18 +83,16 @@ def test_a_model_that_mlx_lm_batches_wrongly_is_refused(copied: Path, kind: str)
         MlxBackend(copied)
 
 
-def test_no_more_memory_is_held_while_loading_than_stays(tmp_path: Path) -> None:
+def test_half_precision_is_widened_array_by_array(tmp_path: Path) -> None:
+    """On a CPU: not all of it is held twice. The widest matrix is a third of this model's weights."""
     folder = write_model(tmp_path / "half", "llama", dtype=mx.bfloat16, intermediate_size=20_000)
-    mx.clear_cache()
-    backend = MlxBackend(folder)
-    stays = sum(array.nbytes for array in flat(backend._model.parameters()).values())
-    before = mx.get_active_memory() - stays
-    del backend
     gc.collect()
     mx.clear_cache()
+    before = mx.get_active_memory()
     mx.reset_peak_memory()
-    MlxBackend(folder)
-    assert mx.get_peak_memory() - before < 1.2 * stays
+    backend = MlxBackend(folder)
+    held = sum(array.nbytes for array in flat(backend._model.parameters()).values())
+    assert mx.get_peak_memory() - before < 1.2 * held
 
 
 @pytest.mark.parametrize("dtype", [mx.float16, mx.bfloat16])
