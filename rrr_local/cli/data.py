@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import click
 
 from rrr_local import paths
 from rrr_local.chat import dataset, incoming
+from rrr_local.cli.logged import one_line, reading
 from rrr_local.cli.options import common
 from rrr_local.cli.output import Output
 from rrr_local.errors import NotFoundError, UsageError
@@ -45,7 +45,7 @@ def command(context: click.Context) -> None:
 @click.pass_obj
 def stats(output: Output, task: str | None = None) -> None:
     """Count per task what failed, what a run could train on now, and what is missing of the rest."""
-    with _log() as connection:
+    with reading() as connection:
         found = data_stats(connection, _known(connection, task))
     if output.json:
         output.document("rrr.data/1", tasks=[asdict(each) for each in found])
@@ -66,7 +66,7 @@ def stats(output: Output, task: str | None = None) -> None:
 @click.pass_obj
 def export(output: Output, task: str | None, form: str, out: Path | None) -> None:
     """Write episodes as rows: jsonl with both verdicts, a csv table, trl prompts of failures, messages of winning retries."""
-    with _log() as connection:
+    with reading() as connection:
         pieces = dataset.export(connection, form, _known(connection, task))
         if out is not None:
             count = _write(out, pieces) - (form == "csv")
@@ -122,7 +122,7 @@ def import_(output: Output, file: Path, task: str, skip_bad: bool) -> None:
 @click.pass_obj
 def exclude(output: Output, attempts: tuple[int, ...], undo: bool) -> None:
     """Leave episodes out of training, by any of their attempts' IDs; `rrr history list` shows them."""
-    with _log():
+    with reading():
         pass
     with Store.open(paths.database_path()) as store:
         first = [feedback.require_attempt(store.reader(), each) for each in attempts]  # all of them are checked first
@@ -141,7 +141,7 @@ def exclude(output: Output, attempts: tuple[int, ...], undo: bool) -> None:
 @click.pass_obj
 def disputes(output: Output, task: str | None, limit: int) -> None:
     """List replies on which you and the verifier disagree, newest first: where there are many, one of you is mistaken."""
-    with _log() as connection:
+    with reading() as connection:
         only = _known(connection, task)
         names = [
             each.task for each in tasks_read.tasks_stats(connection) if each.disputed and only in (None, each.task)
@@ -158,8 +158,8 @@ def disputes(output: Output, task: str | None, limit: int) -> None:
                 name,
                 each.verifier,
                 each.person,
-                _short(each.comment or each.reason),
-                _short(each.reply),
+                one_line(each.comment or each.reason, WIDTH),
+                one_line(each.reply, WIDTH),
             )
             for name, each in found
         ]
@@ -170,7 +170,7 @@ def _found(name: str) -> Task:
     """A task by its name, or by where the log says that it is. Raises `NotFoundError`, `UsageError`."""
     if not paths.database_path().exists():
         return find_task(name)
-    with _log() as connection:
+    with reading() as connection:
         return find_task(tasks_read.source_of(connection, name))
 
 
@@ -197,18 +197,3 @@ def _write(out: Path, pieces: Iterator[str]) -> int:
     except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
         raise UsageError(f"{out} cannot be written ({error.strerror})", "choose another place") from error
     return count
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"
-
-
-@contextmanager
-def _log() -> Iterator[Connection]:
-    """The log, to read. Raises `NotFoundError` when there is none."""
-    database = paths.database_path()
-    if not database.exists():
-        raise NotFoundError(f"there is no log at {database} yet", "ask something first, for example with `rrr chat`")
-    with Store.open(database, readonly=True) as store:
-        yield store.reader()

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 
 import click
 
-from rrr_local import paths
 from rrr_local.chat import episodes as files
 from rrr_local.chat import query
+from rrr_local.cli.logged import one_line, reading
 from rrr_local.cli.options import common
 from rrr_local.cli.output import Output
-from rrr_local.errors import NotFoundError, UsageError
+from rrr_local.errors import UsageError
 from rrr_local.store import history, search
 from rrr_local.store.history import EpisodeFilter, EpisodeSummary
-from rrr_local.store.sqlite import Connection
-from rrr_local.store.store import Store
 
 WIDTH = 48
 """Characters of a text in a table."""
@@ -48,7 +44,7 @@ def list_episodes(output: Output, words: tuple[str, ...], limit: int, before: in
     judge:user|verifier, run:NAME, excluded:yes|no.
     """
     which = _filter(words)
-    with _log() as connection:
+    with reading() as connection:
         found = history.episodes(connection, limit, before, which)
         totals = history.totals(connection, which)
     if output.json:
@@ -70,7 +66,7 @@ def list_episodes(output: Output, words: tuple[str, ...], limit: int, before: in
 @click.pass_obj
 def show(output: Output, attempt: int) -> None:
     """Show one episode in full."""
-    with _log() as connection:
+    with reading() as connection:
         full = history.episode(connection, attempt)
         (summary,) = history.episodes(connection, 1, full.attempt.id + 1)
         if output.json:
@@ -86,14 +82,14 @@ def show(output: Output, attempt: int) -> None:
 @click.pass_obj
 def search_texts(output: Output, words: tuple[str, ...], limit: int) -> None:
     """Search attempts, retries and reflections for WORDS; all of them, whole, in any case."""
-    with _log() as connection:
+    with reading() as connection:
         hits = search.search(connection, " ".join(words), limit)
     if output.json:
         output.document("rrr.search/1", hits=[asdict(hit) for hit in hits])
     elif not hits:
         output.text("nothing matches")
     else:
-        rows = [(str(hit.episode_id), hit.kind, hit.created_at[:16], _short(hit.text)) for hit in hits]
+        rows = [(str(hit.episode_id), hit.kind, hit.created_at[:16], one_line(hit.text, WIDTH)) for hit in hits]
         output.table(("episode", "in", "when", "text"), *rows)
 
 
@@ -104,7 +100,7 @@ def search_texts(output: Output, words: tuple[str, ...], limit: int) -> None:
 @click.pass_obj
 def export(output: Output, words: tuple[str, ...], form: str) -> None:
     """Write episodes to standard output, newest first; FILTER as for list. The texts are as they were written."""
-    with _log() as connection:
+    with reading() as connection:
         for piece in files.export(connection, form, _filter(words)):
             if output.json or not sys.stdout.isatty():
                 click.echo(piece.encode("utf-8", errors="replace"), nl=False)
@@ -122,20 +118,5 @@ def _filter(words: tuple[str, ...]) -> EpisodeFilter:
 
 def _row(each: EpisodeSummary) -> tuple[str, ...]:
     by = "-" if each.verdict is None else "you" if each.by_user else "check"
-    prompt = _short(each.prompt or each.attempt)
+    prompt = one_line(each.prompt or each.attempt, WIDTH)
     return str(each.id), each.created_at[:16], each.task or "-", each.outcome, by, str(each.reflections), prompt
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…"
-
-
-@contextmanager
-def _log() -> Iterator[Connection]:
-    """The log, to read. Raises `NotFoundError` when there is none."""
-    database = paths.database_path()
-    if not database.exists():
-        raise NotFoundError(f"there is no log at {database} yet", "ask something first, for example with `rrr chat`")
-    with Store.open(database, readonly=True) as store:
-        yield store.reader()

@@ -27,6 +27,10 @@ STEP_TOKENS = 1024
 RANK = 16
 FLOAT = 4
 """Bytes of a number in a cache, a gradient or an activation."""
+LEFT_OUT: dict[object, dict[str, int]] = {
+    "gemma3_text": {"num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 256, "vocab_size": 262_208}
+}
+"""What the config of a model that sees leaves to transformers' defaults, by the type of its language model."""
 LARGEST = 10**8
 """More layers, tokens or numbers in a row than any model has: a mistake, or a trap."""
 
@@ -69,6 +73,7 @@ class Shape:
         )  # text_config: of models that see
         if not isinstance(inside, dict):
             raise TypeError("not a JSON object")
+        inside = {**LEFT_OUT.get(str(inside.get("model_type")), {}), **inside}
         hidden, heads = int(inside["hidden_size"]), int(inside["num_attention_heads"])
         return cls(
             hidden=hidden,
@@ -97,8 +102,8 @@ def in_memory(config: Path, stored: int) -> int:
         return stored
     known = _read(config)
     packed = known.get("quantization")
-    if isinstance(packed, dict) and type(packed.get("bits")) is int and type(packed.get("group_size")) is int:
-        bits, group = max(packed["bits"], 1), max(packed["group_size"], 1)
+    bits, group = (packed.get(key) for key in ("bits", "group_size")) if isinstance(packed, dict) else (None, None)
+    if isinstance(bits, int) and isinstance(group, int) and min(bits, group) > 0:
         return stored * (bits * group + 64) // (bits * group + 32)  # a scale and an offset a group
     inside = known.get("text_config")
     number = {**known, **(inside if isinstance(inside, dict) else {})}

@@ -6,10 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from rrr_local.paths import OVERRIDE, cache_folder
+
+Say = Callable[..., tuple[int, str, str]]
+"""Runs a command in this process; its exit code, output and errors."""
 
 ROOT = Path(__file__).parent.parent.parent
 RRR = (sys.executable, "-m", "rrr_local")

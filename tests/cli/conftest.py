@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from .child import SMALL, call, new_home
+from rrr_local import paths
+from rrr_local.cli.main import run
+
+from .child import SMALL, Say, call, new_home
 
 
 @pytest.fixture
@@ -22,3 +25,16 @@ def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = call(folder, "train", *SMALL)
     assert done.returncode == 0, done.stderr
     return folder
+
+
+@pytest.fixture
+def say(home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Say:
+    """Runs a command in a data folder of its own; its exit code, output and errors."""
+    monkeypatch.setenv(paths.OVERRIDE, str(home))
+
+    def command(*arguments: str) -> tuple[int, str, str]:
+        code = run(arguments)
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return command

@@ -7,14 +7,12 @@ import io
 import json
 import shutil
 import stat
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rrr_local import paths
-from rrr_local.cli.main import run
 from rrr_local.episode import Split, VerdictKind
 from rrr_local.errors import ExitCode
 from rrr_local.store import history, queries
@@ -24,23 +22,11 @@ from rrr_local.tasks.base import fingerprint
 from rrr_local.tasks.find import find_task
 from rrr_local.tasks.question import Question
 
-Say = Callable[..., tuple[int, str, str]]
+from .child import Say
+
 FORMULA = "=1+1"
 WRONG = TryRecord("It is 7.", VerdictKind.FAIL, "the last number is 7, not 6", "7", token_ids=pack_ids([1, 2]))
 RIGHT = TryRecord("It is 6.", VerdictKind.PASS, "the last number is 6", "6")
-
-
-@pytest.fixture
-def say(home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Say:
-    """Runs a command in a data folder of its own; its exit code, output and errors."""
-    monkeypatch.setenv(paths.OVERRIDE, str(home))
-
-    def command(*arguments: str) -> tuple[int, str, str]:
-        code = run(arguments)
-        out, err = capfd.readouterr()
-        return code, out, err
-
-    return command
 
 
 @pytest.fixture

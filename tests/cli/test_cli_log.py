@@ -5,14 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rrr_local import paths
-from rrr_local.cli.main import run
 from rrr_local.config import SCHEMA
 from rrr_local.episode import VerdictKind
 from rrr_local.errors import ExitCode
@@ -22,21 +19,9 @@ from rrr_local.store.store import Store
 from rrr_local.tasks.base import fingerprint
 from rrr_local.tasks.question import Question
 
+from .child import Say
+
 FORMULA = '=HYPERLINK("http://example.org")'
-Say = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def say(home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Say:
-    """Runs a command in a data folder of its own; its exit code, output and errors."""
-    monkeypatch.setenv(paths.OVERRIDE, str(home))
-
-    def command(*arguments: str) -> tuple[int, str, str]:
-        code = run(arguments)
-        out, err = capfd.readouterr()
-        return code, out, err
-
-    return command
 
 
 @pytest.fixture

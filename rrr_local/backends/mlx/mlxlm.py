@@ -13,7 +13,7 @@ from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
-from mlx.utils import tree_flatten
+from mlx.utils import tree_map
 from mlx_lm.models.cache import (
     ArraysCache,
     BatchKVCache,
@@ -74,8 +74,7 @@ def load(folder: Path, *, float32: bool = False) -> tuple[nn.Module, Any, frozen
     model, config = load_model(folder, lazy=False, trust_remote_code=False)
     if float32:
         model.set_dtype(mx.float32)
-        for _, weights in tree_flatten(model.parameters()):
-            mx.eval(weights)
+        tree_map(mx.eval, model.parameters())
     safe = {"trust_remote_code": False}  # left out, transformers would ask the person at the terminal
     wrapper = load_tokenizer_wrapper(folder, safe, eos_token_ids=config.get("eos_token_id"))
     return model, wrapper._tokenizer, frozenset(wrapper.eos_token_ids)
@@ -171,7 +170,8 @@ def prefix_caches(model: nn.Module) -> list[Any]:
             caches.append(ArraysCache(len(cache.cache)))
         else:
             raise ModelError(
-                f"models of type {model.model_type} can chat here, but not be trained (a layer's {type(cache).__name__})",
+                f"models of type {model.model_type} can chat here, but not be trained (a layer keeps its state in an "
+                f"{type(cache).__name__})",
                 "choose a model whose layers are all attention, or LFM2; `rrr models suggest` names some",
             )
     return caches
