@@ -53,6 +53,9 @@ class RrrApp(Shell):
         """Published when the engine's state, model or error changed."""
         self.runs_changed: Signal[None] = Signal(self, "runs")
         """Published when the log has something new, or a trainer began or ended; at most at 4 Hz."""
+        self.net_changed: Signal[bool] = Signal(self, "net")
+        """Published when something begins to use the network, and when it ends."""
+        self.net_in_use = False
         self._follower = Follower(services.store, services.trainers)
         self._ctrl_c_at = float("-inf")
 
@@ -62,6 +65,11 @@ class RrrApp(Shell):
     def training(self) -> RunSummary | None:
         """The run that a live trainer works on."""
         return self._follower.training
+
+    def set_net(self, in_use: bool) -> None:
+        """Say on every page whether the network is used."""
+        self.net_in_use = in_use
+        self.net_changed.publish(in_use)
 
     def explain(self, term: str) -> None:
         """Show what a number means. Raises `KeyError` when tui/help/numbers.md has nothing about it."""

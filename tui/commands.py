@@ -17,6 +17,7 @@ from rrr_local.store import queries
 from rrr_local.store.chats import chats
 from rrr_local.text import sanitize
 from tui.place import PlaceScreen
+from tui.typed import app_of
 
 if TYPE_CHECKING:
     from tui.app import RrrApp
@@ -52,8 +53,7 @@ class Commands(Provider):
 
     @property
     def _app(self) -> RrrApp:
-        app: RrrApp = self.app  # type: ignore[assignment]
-        return app
+        return app_of(self.screen)
 
     def _actions(self) -> Iterator[Command]:
         screen = self.screen

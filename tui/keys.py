@@ -28,8 +28,7 @@ def shown(key: str) -> str:
 
 
 def of(name: str, keymap: Mapping[str, str], place: Place = Place.CHAT) -> tuple[str, ...]:
-    """The keys of an action of a place: the person's own, or the registered ones. Raises `StopIteration` where it has none such."""
-    chosen = keymap.get(name)
-    if chosen is not None:
-        return tuple(key.strip() for key in chosen.split(","))
-    return next(action.keys for action in at(place) if action.name == name)
+    """The keys of an action of a place: the person's own, or the registered ones. Raises `StopIteration` where the place has none such."""
+    action = next(action for action in at(place) if action.name == name)
+    chosen = keymap.get(action.id)
+    return action.keys if chosen is None else tuple(key.strip() for key in chosen.split(","))

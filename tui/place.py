@@ -11,6 +11,7 @@ from textual.screen import Screen
 from rrr_local.actions import Place, at
 from rrr_local.errors import RrrError
 from tui.services import Services
+from tui.typed import app_of
 
 if TYPE_CHECKING:
     from tui.app import RrrApp
@@ -24,7 +25,7 @@ def bindings(place: Place) -> list[BindingType]:
             f"perform('{action.name}')",
             action.title,
             show=action.footer,
-            id=action.name,
+            id=action.id,
             tooltip=action.help,
         )
         for action in at(place)
@@ -44,8 +45,7 @@ class PlaceScreen(Screen[None]):
     @property
     def rrr(self) -> RrrApp:
         """The app, with its own type."""
-        app: RrrApp = self.app  # type: ignore[assignment]
-        return app
+        return app_of(self)
 
     @property
     def services(self) -> Services:

@@ -1,96 +1,113 @@
-"""The models page's list: the embedded model, folders that were added, folders that the log knows; each with its adapters."""
+"""The models page's list: what was installed, what other programs have on this machine, what could be got; each with its adapters.
+
+Installed and found are `rrr_local.models.scan`, as in `rrr models list|scan`; to these come folders that the log knows.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
-from rrr_local.config import STATE
-from rrr_local.errors import ModelError
-from rrr_local.models.find import EMBEDDED, Model, find_model
-from rrr_local.models.memory import Memory, estimate
+from rrr_local.models import scan
+from rrr_local.models.find import EMBEDDED, find_model
+from rrr_local.models.memory import Memory
+from rrr_local.models.scan import Place, Row
+from rrr_local.models.suggestions import SUGGESTIONS, Suggestion
 from rrr_local.store import models as stored
-from rrr_local.store import queries
 from rrr_local.store.models import StoredAdapter, StoredModel
 from rrr_local.store.store import Store
 
-FOLDERS = f"{STATE}models"
-"""Where the log keeps the folders that were added, as JSON."""
+RECORDED = (Place.FETCHED, Place.IMPORTED)
+"""What can be verified and removed."""
+
+
+class Section(StrEnum):
+    """A part of the list; the value is its heading."""
+
+    INSTALLED = "Installed"
+    FOUND = "Found on this machine"
+    TO_GET = "To get"
 
 
 @dataclass(frozen=True, slots=True)
 class Shelved:
-    """A model on this machine, or one that is gone."""
+    """A model on this machine, one that is gone, or one to get."""
 
-    name: str
-    """What the engine loads it by: `tiny`, or its folder."""
-    title: str
-    model: Model | None
-    """None when the folder is not there any more."""
-    memory: Memory | None
-    """None where it cannot be told."""
-    adapters: tuple[StoredAdapter, ...]
+    section: Section
+    row: Row
+    """Of a suggestion only its name says something."""
+    adapters: tuple[StoredAdapter, ...] = ()
+    suggestion: Suggestion | None = None
+
+    @property
+    def name(self) -> str:
+        """What the engine loads it by; a repository where it is one to get."""
+        return self.row.name
+
+    @property
+    def title(self) -> str:
+        """Its name, or the last part of its folder."""
+        return Path(self.name).name if self.row.place in (Place.FOLDER, Place.LM_STUDIO) else self.name
 
     @property
     def embedded(self) -> bool:
         return self.name == EMBEDDED
 
+    @property
+    def usable(self) -> bool:
+        """Whether it can be loaded."""
+        return self.suggestion is None and self.row.fault is None
+
+    @property
+    def recorded(self) -> bool:
+        """Whether its files were recorded here."""
+        return self.suggestion is None and self.section is Section.INSTALLED and self.row.place in RECORDED
+
+    @property
+    def size(self) -> int:
+        """Bytes of its files; of one to get, reckoned."""
+        return self.row.size if self.suggestion is None else self.suggestion.size
+
+    @property
+    def memory(self) -> Memory | None:
+        """None where it cannot be told."""
+        return self.row.memory if self.suggestion is None else self.suggestion.memory
+
 
 def shelf(store: Store) -> list[Shelved]:
-    """Everything there is, the embedded model first."""
+    """Everything there is and could be, by section. Reads folders: not for the thread that draws."""
     connection = store.reader()
-    known = stored.models(connection)
-    adapters = stored.newest_adapters(connection)
-    paths = [model.local_path for model in known if model.local_path is not None]
-    names = [EMBEDDED, *added(queries.settings(connection)), *(path for path in paths if not _is_embedded(path))]
-    return [_shelved(name, known, adapters) for name in dict.fromkeys(names)]
+    known, adapters = stored.models(connection), stored.newest_adapters(connection)
+    installed, found = scan.installed(), scan.found()
+    logged = list(_logged(known, [*installed, *found]))
+    here = [(Section.INSTALLED, row) for row in installed] + [(Section.FOUND, row) for row in (*found, *logged)]
+    shelved = [Shelved(section, row, _adapters(row, known, adapters)) for section, row in here]
+    names = {row.repo_id for _, row in here} | {row.name for _, row in here}
+    return [*shelved, *(_to_get(each) for each in SUGGESTIONS if each.repo_id not in names)]
 
 
-def added(settings: Mapping[str, str]) -> list[str]:
-    """The folders that were added; what cannot be read counts as none."""
-    try:
-        folders = json.loads(settings.get(FOLDERS, "[]"))
-    except ValueError:
-        return []
-    return [folder for folder in folders if isinstance(folder, str)] if isinstance(folders, list) else []
+def _logged(known: Sequence[StoredModel], rows: Sequence[Row]) -> Iterator[Row]:
+    """Folders that something was done with and that are in no list; some are not there any more."""
+    seen = {row.folder for row in rows}
+    for path in dict.fromkeys(model.local_path for model in known if model.local_path is not None):
+        folder = Path(path)
+        if path in seen or str(folder.resolve()) in seen or (folder.is_dir() and find_model(path).embedded):
+            continue
+        if folder.is_dir():
+            yield scan.row(path, Place.FOLDER, folder)
+        else:
+            yield Row(path, Place.FOLDER, path, 0, "it is not there any more", None, None)
 
 
-def add(store: Store, folder: str) -> Model:
-    """Keep a model's folder in the list. Raises `ModelError` when it is none."""
-    model = find_model(folder.strip())
-    if not model.embedded:
-        folders = [*added(queries.settings(store.reader())), str(model.folder)]
-        store.set_setting(FOLDERS, json.dumps(list(dict.fromkeys(folders))))
-    return model
+def _adapters(row: Row, known: Sequence[StoredModel], adapters: Sequence[StoredAdapter]) -> tuple[StoredAdapter, ...]:
+    hashes = {find_model(EMBEDDED).sha256} if row.name == EMBEDDED else set()  # others: too large to hash for a list
+    places = {row.name, row.folder}
+    ids = {model.id for model in known if model.local_path in places or model.files_sha256 in hashes}
+    return tuple(adapter for adapter in adapters if adapter.model_id in ids)
 
 
-def _shelved(name: str, known: list[StoredModel], adapters: list[StoredAdapter]) -> Shelved:
-    try:
-        model = find_model(name)
-    except ModelError:
-        model = None
-    hashes = {model.sha256} if model is not None and model.embedded else set()  # others: too large to hash for a list
-    ids = {row.id for row in known if row.local_path == name or row.files_sha256 in hashes}
-    return Shelved(
-        name=name,
-        title=EMBEDDED if name == EMBEDDED else Path(name).name,
-        model=model,
-        memory=_memory(model),
-        adapters=tuple(adapter for adapter in adapters if adapter.model_id in ids),
-    )
-
-
-def _memory(model: Model | None) -> Memory | None:
-    try:
-        return None if model is None else estimate(model)
-    except ModelError:
-        return None
-
-
-def _is_embedded(path: str) -> bool:
-    try:
-        return find_model(path).embedded
-    except ModelError:
-        return False
+def _to_get(suggestion: Suggestion) -> Shelved:
+    row = Row(suggestion.repo_id, Place.FETCHED, "", 0, None, None, None, suggestion.repo_id)
+    return Shelved(Section.TO_GET, row, (), suggestion)

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.text import Text
 from textual.app import App
 from textual.binding import Binding
-from textual.events import Resize
+from textual.events import Event, Resize
 from textual.filter import LineFilter
 from textual.geometry import Size
 from textual.signal import Signal
@@ -26,6 +26,7 @@ from tui.services import Services
 from tui.symbols import AsciiFilter, Symbols, symbols
 from tui.terminal import HarmlessFilter
 from tui.theme import DARK, THEMES
+from tui.typeahead import TypeAhead
 
 READ_ONLY = "another rrr has this data folder open: this one only shows; quit the other, then start this one again"
 
@@ -48,6 +49,7 @@ class Shell(App[None]):
         self._harmless = HarmlessFilter()
         self._ascii = AsciiFilter(enabled=bool(services.settings.get("ui.ascii")))
         self._begun = False
+        self._ahead = TypeAhead(self, super().on_event)
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = self._theme_setting()
@@ -108,6 +110,12 @@ class Shell(App[None]):
         """Change the colours, for good where settings can be kept."""
         if self.read_only or not self.set_setting("ui.theme", name):
             self.theme = name
+
+    async def on_event(self, event: Event) -> None:
+        if self._ahead.takes(event):
+            await self._ahead.put(event)
+        else:
+            await super().on_event(event)
 
     def on_resize(self, event: Resize) -> None:
         self._check_size(event.size)

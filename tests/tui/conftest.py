@@ -10,6 +10,14 @@ import pytest
 from tests.tui.sample import sample_store
 
 
+@pytest.fixture(autouse=True)
+def _no_models_of_other_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home without the caches of Hugging Face and LM Studio: the Models page looks there."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+
+
 @pytest.fixture
 def folder(data_folder: Path) -> Path:
     """An empty data folder."""

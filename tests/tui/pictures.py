@@ -69,8 +69,9 @@ PICTURES = (
     Picture("runs", Place.RUNS, keys=("down", "down")),
     Picture("compare", Place.RUNS, keys=("down", "down", "c")),
     *(Picture(place.value, place) for place in (Place.HISTORY, Place.TASKS, Place.MODELS, Place.DOCTOR)),
-    Picture("help", Place.MODELS, SMALL, keys=("f1",)),
+    Picture("help", Place.TASKS, SMALL, keys=("f1",)),
     Picture("chat-light", Place.CHAT, SMALL, chat="Countdown", settings=LIGHT),
+    Picture("chat-no-color", Place.CHAT, chat="Countdown", no_color=True),
     Picture("train-ascii-no-color", Place.TRAIN, SMALL, running="run-2", settings=ASCII, no_color=True),
 )
 """What is committed: every place, and the first page, help, a small window, the light theme, no colours, ASCII."""
@@ -86,9 +87,11 @@ LOOKED_AT = (
 
 async def take(picture: Picture) -> str:
     """The SVG of one picture."""
-    environment = {"NO_COLOR": "1"} if picture.no_color else {}
     with tempfile.TemporaryDirectory() as temporary, ExitStack() as stack:
+        # A home without models of other programs, and online: what one sees who begins.
+        environment = {"HOME": temporary, "HF_HOME": temporary, **({"NO_COLOR": "1"} if picture.no_color else {})}
         stack.enter_context(mock.patch.dict(os.environ, environment))
+        os.environ.pop("HF_HUB_OFFLINE", None)
         data = Path(temporary) / "rrr-data"
         data.mkdir()
         if picture.welcomed:

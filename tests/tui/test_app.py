@@ -275,7 +275,8 @@ def test_the_end_of_a_run_is_said(sampled: Path) -> None:
         held = trained(sampled, "run-2")
         with held:
             await until(pilot, lambda: app.training is not None, 5)
-            app.services.store.update_run(app.training.id, status=RunStatus.DONE)  # type: ignore[union-attr]
+            run = queries.run(app.services.store.reader(), "run-2").summary
+            app.services.store.update_run(run.id, status=RunStatus.DONE)
         await until(pilot, lambda: "run-2 is done" in text_of(app), 5)
         assert app.training is None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import sys
 from pathlib import Path
 
@@ -14,8 +13,6 @@ from textual.widgets import Input, OptionList, TextArea
 
 from rrr_local.actions import Place
 from rrr_local.engine.jobs import Jobs
-from rrr_local.models.find import EMBEDDED
-from rrr_local.paths import bundled
 from rrr_local.store import queries
 from rrr_local.store.store import Store
 from tests.tui.support import NO_ENGINE, check_snapshot, drive, text_of, until
@@ -251,50 +248,3 @@ def test_settings_are_changed_and_say_where_they_come_from(folder: Path, monkeyp
         await until(pilot, lambda: app.services.settings.get("chat.temperature") == 0.7, 5)
 
     drive(folder, story, engine=NO_ENGINE, size=(120, 50), start=Place.DOCTOR, jobs=job(DOCTOR))
-
-
-# --- models
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_models_lists_what_is_there(sampled: Path, size: tuple[int, int]) -> None:
-    async def story(app: RrrApp, pilot: Pilot[None]) -> None:
-        await pilot.press("down", "down")
-        await until(pilot, lambda: "runs/run-1/step-000040" in text_of(app), 5)
-        check_snapshot(f"models-{size[0]}x{size[1]}", text_of(app))
-
-    drive(sampled, story, engine=NO_ENGINE, size=size, start=Place.MODELS)
-
-
-def test_a_folder_is_added_loaded_and_made_the_default(folder: Path, tmp_path: Path) -> None:
-    home = tmp_path / "my-model"
-    shutil.copytree(bundled(EMBEDDED), home)
-
-    async def story(app: RrrApp, pilot: Pilot[None]) -> None:
-        await until(pilot, lambda: app.services.engine.ready is not None, 60)
-        await pilot.press("o")
-        app.screen.query_one(Input).value = str(tmp_path / "nothing")
-        await pilot.press("enter")
-        await until(pilot, lambda: "there is no model folder" in text_of(app), 5)
-        await pilot.press("o")
-        app.screen.query_one(Input).value = str(home)
-        await pilot.press("enter")
-        await until(pilot, lambda: "my-model" in text_of(app), 5)
-        await pilot.press("enter")
-        await until(pilot, lambda: app.services.engine.ready and not app.services.engine.ready.embedded, 60)
-        await until(pilot, lambda: "in use" in text_of(app), 5)
-        await pilot.press("d")
-        assert app.services.settings.get("chat.model") == str(home)
-
-    drive(folder, story, start=Place.MODELS)
-
-
-def test_an_adapter_whose_files_are_gone_is_said_and_the_chat_goes_on(sampled: Path) -> None:
-    async def story(app: RrrApp, pilot: Pilot[None]) -> None:
-        await until(pilot, lambda: app.services.engine.ready is not None, 60)
-        await pilot.press("down", "enter")
-        await until(pilot, lambda: app._notifications and any(n.severity == "error" for n in app._notifications), 30)
-        assert app.services.engine.ready is not None
-        assert app.services.engine.ready.adapter is None
-
-    drive(sampled, story, start=Place.MODELS)

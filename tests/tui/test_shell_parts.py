@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import stat
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,9 +16,7 @@ from rrr_local.episode import VerdictKind
 from rrr_local.errors import ModelError, UsageError
 from rrr_local.models.find import EMBEDDED, find_model
 from rrr_local.models.memory import Fit, Shape, estimate, fit, of
-from rrr_local.paths import bundled
-from rrr_local.store.store import Store
-from tui import clipboard, crash, helptext, keys, shelf
+from tui import clipboard, crash, helptext, keys
 from tui.symbols import ASCII, UNICODE, AsciiFilter, symbols
 from tui.terminal import HarmlessFilter
 
@@ -150,6 +145,8 @@ def test_keys_are_shown_as_on_the_keyboard() -> None:
     ]  # fmt: skip
     assert keys.of("help", {}) == ("f1", "question_mark")
     assert keys.of("help", {"help": "f9, h"}) == ("f9", "h")
+    assert keys.of("retry", {"history.retry": "f9"}, Place.HISTORY) == ("f9",)
+    assert keys.of("retry", {"history.retry": "f9"}, Place.CHAT) == ("t",)  # another action with the same name
     for action in ACTIONS:
         for place in action.places:
             assert keys.of(action.name, {}, place) == action.keys
@@ -182,37 +179,6 @@ def test_a_model_whose_config_says_nothing_is_an_error(config: str, tmp_path: Pa
     (tmp_path / "model.safetensors").write_bytes(b"")
     with pytest.raises(ModelError):
         estimate(find_model(str(tmp_path)))
-
-
-def test_the_shelf_has_the_embedded_model_with_its_adapters(sampled: Path) -> None:
-    with Store.open(sampled / "rrr.db") as store:
-        [tiny] = shelf.shelf(store)
-    assert tiny.embedded
-    assert [(adapter.run, adapter.step) for adapter in tiny.adapters] == [("run-2", 12), ("run-1", 40)]
-
-
-def test_a_folder_is_added_once_and_shown_as_gone_when_it_is(folder: Path, tmp_path: Path) -> None:
-    home = tmp_path / "own model"
-    shutil.copytree(bundled(EMBEDDED), home)
-    with Store.open(folder / "rrr.db") as store:
-        for _ in range(2):
-            shelf.add(store, f" {home} ")
-        shelf.add(store, EMBEDDED)
-        assert [row.title for row in shelf.shelf(store)] == ["tiny", "own model"]
-        shutil.rmtree(home)
-        assert [row.model is None for row in shelf.shelf(store)] == [False, True]
-        with pytest.raises(ModelError):
-            shelf.add(store, str(home))
-
-
-@pytest.mark.parametrize("value", ["", "{", "5", '{"a": 1}', "[1, null]"])
-def test_a_damaged_list_of_folders_counts_as_empty(value: str) -> None:
-    stored: Mapping[str, str] = {shelf.FOLDERS: value}
-    assert shelf.added(stored) == []
-
-
-def test_a_list_of_folders_is_read_back() -> None:
-    assert shelf.added({shelf.FOLDERS: json.dumps(["a", "b"])}) == ["a", "b"]
 
 
 @pytest.mark.parametrize(

@@ -173,18 +173,18 @@ def test_the_keys_of_a_real_terminal_arrive(terminal: Terminal) -> None:
     terminal.run(APP)
     terminal.wait("tiny")
     for key, expected in (
-        ("F3", "Train"), ("F4", "run-1"), ("F5", "History"), ("F6", "countdown"), ("F7", "On this machine"),
+        ("F3", "Train"), ("F4", "run-1"), ("F5", "History"), ("F6", "countdown"), ("F7", "Installed"),
         ("F8", "Settings"), ("C-p", "Search for commands"),
     ):  # fmt: skip
         terminal.keys(key)
         terminal.wait(expected, 20)
     terminal.keys("Escape")
     until(lambda: "Search for commands" not in terminal.screen(), said=terminal.screen)
-    for key, expected in (("2", "Train"), ("6", "On this machine"), ("?", "The models on this machine")):
+    for key, expected in (("2", "Train"), ("6", "Installed"), ("?", "Three parts")):
         terminal.keys(key)
         terminal.wait(expected, 20)
     terminal.keys("Escape")
-    until(lambda: "The models on this machine" not in terminal.screen(), said=terminal.screen)
+    until(lambda: "Three parts" not in terminal.screen(), said=terminal.screen)
     terminal.keys("C-q")
     restored(terminal, 0)
 

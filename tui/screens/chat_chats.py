@@ -18,7 +18,7 @@ from rrr_local.chat import commands
 from rrr_local.config import show
 from rrr_local.errors import UsageError
 from rrr_local.store import queries
-from rrr_local.tasks.find import BUNDLED
+from rrr_local.tasks.find import known_tasks
 from tui.screens.chat_base import Asking, ChatBase
 from tui.widgets.act import Act
 from tui.widgets.dialog import Read
@@ -155,7 +155,7 @@ class ChatsPart(ChatBase):
         """Take up a task and put its first problem into the box; `none` leaves it."""
         if not argument:
             rows = [
-                *((name, f"{name}: {about}") for name, about in BUNDLED.items()),
+                *((name, first_line(f"{name}: {about}", 100)) for name, about in known_tasks().items()),
                 ("none", "none: your own questions"),
             ]
             self.pick("Chat about", rows, "there are no tasks", "task")
@@ -233,7 +233,7 @@ class ChatsPart(ChatBase):
     def arguments(self) -> Mapping[str, Sequence[str]]:
         """What may follow a command, for the list under it."""
         runs = [run.name for run in queries.runs(self.services.store.reader(), MANY)]
-        return {"task": [*BUNDLED, "none"], "adapter": [*runs, "none"], "model": ["tiny"]}
+        return {"task": [*known_tasks(), "none"], "adapter": [*runs, "none"], "model": ["tiny"]}
 
     def keep_draft(self) -> None:
         """Keep what is typed, for this chat."""

@@ -19,6 +19,7 @@ from rrr_local.engine.jobs import Result, Step
 from rrr_local.errors import RrrError
 from rrr_local.models.find import EMBEDDED
 from rrr_local.text import sanitize
+from tui.typed import app_of
 from tui.widgets.chart import Chart, Line
 
 if TYPE_CHECKING:
@@ -82,8 +83,7 @@ class DemoScreen(ModalScreen[None]):
     @property
     def rrr(self) -> RrrApp:
         """The app, with its own type."""
-        app: RrrApp = self.app  # type: ignore[assignment]
-        return app
+        return app_of(self)
 
     # --- actions
 

@@ -186,9 +186,9 @@ WIDTH = max(len(setting.key) for setting in SCHEMA)
 
 
 def _registered_keys(setting: Setting) -> str:
-    """The keys of the actions of a name that has none of the person's own."""
-    registered = (key for action in ACTIONS if f"keys.{action.name}" == setting.key for key in action.keys)
-    return " ".join(map(keys.shown, dict.fromkeys(registered)))
+    """The keys of an action that has none of the person's own."""
+    registered = (key for action in ACTIONS if f"keys.{action.id}" == setting.key for key in action.keys)
+    return " ".join(map(keys.shown, registered))
 
 
 def _checks(document: Mapping[str, Any]) -> list[Check]:

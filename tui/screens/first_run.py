@@ -19,6 +19,7 @@ from rrr_local.actions import Place
 from rrr_local.errors import RrrError
 from rrr_local.models.find import EMBEDDED
 from rrr_local.text import sanitize
+from tui.typed import app_of
 from tui.widgets.status import Number, machine_gb
 
 if TYPE_CHECKING:
@@ -68,8 +69,7 @@ class FirstRunScreen(ModalScreen[None]):
     @property
     def rrr(self) -> RrrApp:
         """The app, with its own type."""
-        app: RrrApp = self.app  # type: ignore[assignment]
-        return app
+        return app_of(self)
 
     def on_key(self, event: Key) -> None:
         """What is typed is meant for the prompt."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from markdown_it import MarkdownIt
 from textual.app import ComposeResult
@@ -14,9 +14,7 @@ from textual.widgets import Footer, Markdown, Static, TabbedContent, TabPane
 
 from rrr_local.actions import Place
 from tui import helptext, keys
-
-if TYPE_CHECKING:
-    from tui.app import RrrApp
+from tui.typed import app_of
 
 
 def parser() -> MarkdownIt:
@@ -54,8 +52,7 @@ class HelpScreen(ModalScreen[None]):
 
     def _keys(self) -> Content:
         """Key, slash command, title and sentence of every action; the keys are the person's own where chosen."""
-        app: RrrApp = self.app  # type: ignore[assignment]
-        keymap = app.services.settings.keymap()
+        keymap = app_of(self).services.settings.keymap()
         rows = [
             (
                 " ".join(keys.shown(key) for key in keys.of(action.name, keymap, self._place)),

@@ -23,6 +23,7 @@ from rrr_local.errors import RrrError
 from rrr_local.store import chats, history
 from rrr_local.store.history import Day, EpisodeFilter, EpisodeSummary, Totals
 from rrr_local.store.records import SessionKind
+from rrr_local.store.tasks_read import source_of
 from rrr_local.tasks.question import NAME as QUESTION
 from tui.doors import take_to_chat
 from tui.files import save
@@ -231,7 +232,8 @@ class HistoryScreen(PlaceScreen):
         summary = self.chosen()
         found = None if summary is None else history.episode(self.services.store.reader(), summary.id)
         if summary is not None and found is not None and found.problem is not None:
-            await take_to_chat(self.rrr, summary.task, found.problem)
+            task = None if summary.task is None else source_of(self.services.store.reader(), summary.task)
+            await take_to_chat(self.rrr, task, found.problem)
 
     def do_export(self, argument: str = "") -> None:
         """Ask for the form, then save what the filter leaves."""

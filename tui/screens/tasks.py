@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing
+from pathlib import Path
 
 from textual import work
 from textual.app import ComposeResult
@@ -17,13 +19,16 @@ from rrr_local.episode import Problem, Split
 from rrr_local.errors import RrrError
 from rrr_local.store import queries
 from rrr_local.store.tasks_read import Dispute, disputes
+from rrr_local.tasks.files.new import remove
 from rrr_local.tasks.question import NAME as QUESTION
 from rrr_local.text import sanitize
 from tui.doors import take_to_chat
 from tui.guard import Guard
 from tui.place import PlaceScreen
+from tui.screens.new_task import NewTaskScreen
 from tui.task_rows import COLUMNS, TaskRow, as_row, task_rows
 from tui.widgets.bench import Bench
+from tui.widgets.dialog import Choose, Type
 from tui.widgets.episode import WORDS, first_sentence
 from tui.widgets.pager import Key, Pager, Row
 from tui.widgets.status import KeyBar, TopBar
@@ -72,10 +77,17 @@ class TasksScreen(PlaceScreen):
     def reload(self) -> None:
         """Read the list again, if somebody looks at it."""
         if self.rrr.current_mode == self.PLACE:
-            with self._guard():
-                self._rows = {row.name: row for row in task_rows(self.services.store)}
-                self.query_one(Bench).symbols = self.rrr.symbols
-                self.pager.reload()
+            self.query_one(Bench).symbols = self.rrr.symbols
+            self._load()
+
+    @work(exclusive=True, group="rows")
+    async def _load(self, go_to: str | None = None) -> None:
+        with self._guard():
+            rows = await asyncio.to_thread(task_rows, self.services.store)
+            self._rows = {row.name: row for row in rows}
+            self.pager.reload()
+            if go_to is not None:
+                self.pager.go_to(go_to)
 
     def _fetch(self, after: Key | None, limit: int) -> Sequence[Row]:
         rows = list(self._rows.values())
@@ -146,7 +158,7 @@ class TasksScreen(PlaceScreen):
         problem = None if row is None else self._problem(row)
         if row is not None and problem is not None:
             self._next[row.name] = self._next.get(row.name, 0) + 1
-            await take_to_chat(self.rrr, row.name, problem)
+            await take_to_chat(self.rrr, row.source, problem)
 
     def do_collect(self, argument: str = "") -> None:
         """Attempt problems until enough have failed; while it goes on, stop that."""
@@ -154,7 +166,7 @@ class TasksScreen(PlaceScreen):
         if self._collecting:
             self.workers.cancel_group(self, "collect")
         elif row is not None:
-            self._collect(row.name)
+            self._collect(row.source)
 
     @work(exclusive=True, group="collect")
     async def _collect(self, task: str) -> None:
@@ -189,6 +201,35 @@ class TasksScreen(PlaceScreen):
         else:
             self.pager.focus()
 
+    @work(exclusive=True, group="new")
+    async def do_new(self, argument: str = "") -> None:
+        """Make a task out of a file of rows."""
+        file: str | None = argument
+        if not file:
+            question, hint = "A file of rows: CSV, JSONL or a JSON list", "enter reads it; nothing is written yet"
+            file = await self.app.push_screen_wait(Type(question, "", hint))
+        if not file or not file.strip():
+            return
+        made = await self.app.push_screen_wait(NewTaskScreen(Path(file.strip()).expanduser()))
+        if made is not None:
+            self.rrr.say(f"the task {made} is written; b is the bench, c collects failures")
+            self._load(made)
+
+    @work(exclusive=True, group="new")
+    async def do_remove(self, argument: str = "") -> None:
+        """Remove a task of one's own."""
+        row = self.chosen()
+        if row is None:
+            return
+        question = f"Remove the task {row.name}? What was tried on it stays in the log."
+        if await self.app.push_screen_wait(Choose(question, [("r", "remove it")])) is None:
+            return
+        try:
+            await asyncio.to_thread(remove, row.name)
+        except RrrError as error:
+            self.rrr.show_error(error)
+        self._load()
+
     def do_back(self, argument: str = "") -> None:
         """Back to the list."""
         self.query_one(Bench).display = False
@@ -204,6 +245,10 @@ class TasksScreen(PlaceScreen):
                 return self._collecting or (usable and bool(row and row.train) and not self.rrr.read_only)
             case "bench":
                 return usable
+            case "new":
+                return not self.rrr.read_only
+            case "remove":
+                return row is not None and row.own and not self.rrr.read_only
             case "back":
                 return not self.pager.has_focus
             case _:

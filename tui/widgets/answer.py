@@ -10,10 +10,12 @@ import asyncio
 
 from textual.containers import Vertical
 from textual.content import Content
-from textual.widgets import Markdown, Static
+from textual.widgets import Static
 
-from tui.widgets.prose import LONGEST, is_simple, parser, parts
-from tui.widgets.status import app_of
+from tui.typed import app_of
+from tui.widgets.markdown import Growing
+from tui.widgets.prose import LONGEST, is_simple, parts
+from tui.widgets.steady import Steady
 
 TAIL = 4_000
 """Characters of a large text that are shown while it is written."""
@@ -42,13 +44,11 @@ class Thoughts(Static):
         self.show(self.text)
 
 
-class Answer(Vertical):
+class Answer(Vertical, Steady):
     """A text that may still grow. Its widgets are made when they are needed: most answers are one Markdown and no more."""
 
     DEFAULT_CSS = """
     Answer { layout: stream; height: auto; }
-    Answer Markdown { layout: stream; padding: 0; margin: 0; background: transparent; }
-    Answer Markdown > MarkdownBlock:last-child { margin-bottom: 0; }
     """
 
     def __init__(self, text: str = "", *, live: bool = False) -> None:
@@ -92,10 +92,10 @@ class Answer(Vertical):
             thought, said = parts(self.text, live=True)
             if not self.live or (thought, said) == (self._thought, self._said):
                 return
-            markdown = self.query_children(Markdown)
+            markdown = self.query_children(Growing)
             if thought == self._thought and markdown and said.startswith(self._said) and is_simple(said):
                 more, self._said = said[len(self._said) :], said
-                await markdown.first(Markdown).append(more)
+                await markdown.first(Growing).append(more)
             else:
                 await self._show(thought, said)
 
@@ -108,11 +108,11 @@ class Answer(Vertical):
             thoughts.display = bool(thought)
         if is_simple(said):
             await self.query_children(".plain").remove()
-            if not self.query_children(Markdown):
-                await self.mount(Markdown(parser_factory=parser, open_links=False))
-            await self.query_one(Markdown).update(said)
+            if not self.query_children(Growing):
+                await self.mount(Growing())
+            await self.query_children(Growing).first(Growing).replace(said, whole=not self.live)
         else:
-            await self.query_children(Markdown).remove()
+            await self.query_children(Growing).remove()
             if not self.query_children(".plain"):
                 await self.mount(Static(markup=False, classes="plain"))
             # Wrapping all of it ten times a second would take all the time there is; the end is where the eye is.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from textual import work
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
@@ -14,6 +17,9 @@ from rrr_local.tasks.question import Question
 from rrr_local.text import sanitize
 from tui.symbols import Symbols
 from tui.widgets.episode import verdict_content
+
+REST_S = 0.1
+"""What is typed is judged when nothing more was typed for so long."""
 
 
 class Bench(Vertical):
@@ -57,17 +63,23 @@ class Bench(Vertical):
     def on_input_changed(self) -> None:
         self._judge()
 
-    def _judge(self) -> None:
+    @work(exclusive=True, group="judge")
+    async def _judge(self) -> None:
         text = self.query_one(TextArea).text
-        said = Content.styled("type a reply above", "$foreground-muted") if not text.strip() else self._verdict(text)
+        said = Content.styled("type a reply above", "$foreground-muted")
+        if text.strip():
+            await asyncio.sleep(REST_S)
+            said = await self._verdict(text)
         self.query_one("#bench-verdict", Static).update(said)
 
-    def _verdict(self, text: str) -> Content:
+    async def _verdict(self, text: str) -> Content:
         assert self._judging is not None, "shown first"
         try:
-            verdict = self._judging.verify(self._asked or self._question(), text)
+            # In a thread: a check of the person's own, and one that runs the model's code, may take seconds.
+            verdict = await asyncio.to_thread(self._judging.verify, self._asked or self._question(), text)
         except RrrError as error:
-            return Content.styled(f"{self.symbols.failed} {error.cause}: {error.way_out}", "$text-error")
+            words = sanitize(f"{self.symbols.failed} {error.cause}: {error.way_out}", 500)
+            return Content.styled(words, "$text-error")
         return verdict_content(verdict.kind, self.symbols, verdict.reason)
 
     def _question(self) -> Problem:

@@ -12,9 +12,10 @@ from textual.widgets import Static
 
 from rrr_local.chat.session import ChatSession
 from rrr_local.engine.protocol import Judged, Started
+from tui.typed import app_of
 from tui.widgets.act import Act
 from tui.widgets.prose import first_line
-from tui.widgets.status import Number, app_of
+from tui.widgets.status import Number
 
 CELLS = 8
 """Width of the bar."""

@@ -18,9 +18,10 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Static
 
+from tui.typed import app_of
 from tui.widgets.act import Act
 from tui.widgets.prose import first_line
-from tui.widgets.status import app_of
+from tui.widgets.steady import Steady
 from tui.widgets.step import NAMES, WORDS, Shown
 from tui.widgets.turn import Head, Manner, TurnView
 
@@ -68,13 +69,13 @@ class Brief(Static):
         self.post_message(self.Clicked(self))
 
 
-class Column(Vertical):
+class Column(Vertical, Steady):
     """What scrolls. It is never shorter than the window: an anchored page that is would hang at the bottom."""
 
     DEFAULT_CSS = "Column { height: auto; min-height: 100%; }"
 
 
-class Conversation(VerticalScroll, can_focus=False):
+class Conversation(VerticalScroll, Steady, can_focus=False):
     """The scrolled column of turns. It stays at the end until a person scrolls away from it."""
 
     def __init__(self, manner: Manner) -> None:

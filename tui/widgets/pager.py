@@ -157,16 +157,17 @@ class Pager(DataTable[Text]):
             self._load()
         self._draw(next((i for i, row in enumerate(self._page) if row.key == key), min(place, len(self._page) - 1)))
 
-    def turn(self, by: int) -> None:
-        """Show the next page (1) or the one before (-1), if there is one."""
+    def turn(self, by: int) -> bool:
+        """Show the next page (1) or the one before (-1); whether there is one."""
         if by > 0 and self._more:
             self._starts.append(self._page[-1].key)
         elif by < 0 and len(self._starts) > 1:
             self._starts.pop()
         else:
-            return
+            return False
         self._load()
         self._draw(0 if by > 0 else len(self._page) - 1)
+        return True
 
     def begin_after(self, key: Key) -> None:
         """Show the page that comes after a key; the page before it is the first one."""
@@ -222,28 +223,25 @@ class Pager(DataTable[Text]):
     # The cursor leaves the page
 
     def action_cursor_down(self) -> None:
-        if self._more and self.cursor_row >= len(self._page) - 1:
-            self.turn(1)
-        else:
+        if not self._leaves(1):
             super().action_cursor_down()
 
     def action_cursor_up(self) -> None:
-        if self.page > 1 and self.cursor_row <= 0:
-            self.turn(-1)
-        else:
+        if not self._leaves(-1):
             super().action_cursor_up()
 
     def action_page_down(self) -> None:
-        if self._more and self.cursor_row >= len(self._page) - 1:
-            self.turn(1)
-        else:
+        if not self._leaves(1):
             super().action_page_down()
 
     def action_page_up(self) -> None:
-        if self.page > 1 and self.cursor_row <= 0:
-            self.turn(-1)
-        else:
+        if not self._leaves(-1):
             super().action_page_up()
+
+    def _leaves(self, by: int) -> bool:
+        """Turn the page where the cursor is on its last row (1) or its first (-1); whether there was one to turn to."""
+        at_edge = self.cursor_row >= len(self._page) - 1 if by > 0 else self.cursor_row <= 0
+        return at_edge and self.turn(by)
 
 
 def _cell(value: str | Cell, width: int, styles: dict[Tone, Style]) -> Text:

@@ -14,7 +14,7 @@ from textual.widgets import Button, Input, Select, Static
 
 from rrr_local.engine.plan import POOL, Plan
 from rrr_local.errors import UsageError
-from rrr_local.tasks.find import BUNDLED
+from rrr_local.tasks.find import known_tasks
 from rrr_local.tasks.question import NAME as QUESTION
 
 RECIPES = ("tiny", "rrr", "paper", "trl")
@@ -44,7 +44,7 @@ class PlanForm(ModalScreen[Plan | None]):
 
     def compose(self) -> ComposeResult:
         plan = self._plan
-        tasks = dict.fromkeys((*BUNDLED, QUESTION, *([plan.task] if plan.task else [])))
+        tasks = dict.fromkeys((*known_tasks(), QUESTION, *([plan.task] if plan.task else [])))
         with Vertical(classes="dialog"):
             yield Static(Content("Advanced"), classes="title", markup=False)
             yield _row(

@@ -136,6 +136,7 @@ def what_next(followed: Following, symbols: Symbols) -> Content:
         return Content("")
     said = {
         RunStatus.LOST: f"{symbols.lost} lost at step {run.summary.last_step}: its process died. {_safe(run)}",
+        RunStatus.PAUSED: sanitize(run.summary.error or "", 300),
         RunStatus.FAILED: f"{symbols.failed} {sanitize(run.summary.error or 'it failed', 300)}",
     }.get(status, "")
     return Content.assemble((f"{said}  " if said else "", _STYLES.get(status, "")), (_ENDS[status], "bold"))

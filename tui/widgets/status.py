@@ -8,7 +8,6 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.events import Click, Resize
-from textual.widget import Widget
 from textual.widgets import Footer, Static
 
 from rrr_local.actions import ACTIONS, Place
@@ -18,6 +17,7 @@ from rrr_local.store.queries import RunSummary
 from rrr_local.text import sanitize
 from tui.helptext import meaning
 from tui.place import PlaceScreen
+from tui.typed import app_of
 
 if TYPE_CHECKING:
     from tui.app import RrrApp
@@ -99,6 +99,7 @@ class TopBar(Horizontal):
         app = app_of(self)
         app.engine_changed.subscribe(self, self.refresh_facts)
         app.runs_changed.subscribe(self, self.refresh_facts)
+        app.net_changed.subscribe(self, self.refresh_facts)
         self.refresh_facts(None)
 
     def on_resize(self, event: Resize) -> None:
@@ -133,7 +134,7 @@ def facts(app: RrrApp) -> dict[str, tuple[str, ...]]:
     return {
         "training": () if run is None else (f"{mark} {training_words(run)}", short),
         "model": (engine_words(app),),
-        "net": ("net off",),
+        "net": ("net in use" if app.net_in_use else "net off",),
         "memory": () if ready is None else (f"{ready.memory_mb * 1e6 / 2**30:.1f}/{machine_gb():.0f} GB",),
         "device": () if ready is None else (sanitize(ready.backend, 20),),
     }
@@ -169,9 +170,3 @@ def engine_words(app: RrrApp) -> str:
 def machine_gb() -> float:
     """Memory of this machine in GiB."""
     return memory_bytes() / 2**30
-
-
-def app_of(widget: Widget) -> RrrApp:
-    """The app of a widget, with its own type."""
-    app: RrrApp = widget.app  # type: ignore[assignment]
-    return app

@@ -22,9 +22,10 @@ from rrr_local.episode import FinishReason, Span, VerdictKind
 from rrr_local.store.chats import Turn
 from rrr_local.store.history import Try
 from tui.symbols import Symbols
+from tui.typed import app_of
 from tui.widgets.answer import Answer
 from tui.widgets.prose import LONGEST, first_line
-from tui.widgets.status import app_of
+from tui.widgets.steady import Steady
 
 COUNT_S = 0.5
 """Between two counts of the tokens while a span is written."""
@@ -167,7 +168,7 @@ def _outcome(shown: Shown) -> Iterator[str]:
         yield "cut at the token limit"
 
 
-class Step(Vertical):
+class Step(Vertical, Steady):
     """One span on the screen. The text is mounted when it is first unfolded."""
 
     def __init__(self, shown: Shown, *, is_open: bool) -> None:
@@ -201,13 +202,16 @@ class Step(Vertical):
             self._draw()
             return
         now = time.monotonic()
-        if (
-            now - self._counted_at >= COUNT_S
-        ):  # the title stays, and a second part of the screen to draw costs a fifth of it all
+        if now - self._counted_at >= COUNT_S:
             self._counted_at = now
-            figures = self._figures()
-            for widget in self.query(".figures").results(Static):
-                widget.update(figures, layout=widget.content_size.width != figures.cell_length)
+            self._count()
+
+    def _count(self) -> None:
+        """Show the figures as they are now, where they are in sight: what is drawn out of sight has all places worked out anew."""
+        head = self.query_children(".head")
+        if head and self.screen.can_view_partial(head.first()):
+            figures, widget = self._figures(), self.query_one(".figures", Static)
+            widget.update(figures, layout=widget.content_size.width != figures.cell_length)
 
     async def show(self, shown: Shown) -> None:
         """It is something else now: judged, rated, or the whole text of what was written."""

@@ -23,9 +23,10 @@ from textual.widgets import Static
 from rrr_local.engine.protocol import Event, Grew, Judged, Reflected, Started
 from rrr_local.episode import FinishReason, Span, VerdictKind
 from rrr_local.text import sanitize
+from tui.typed import app_of
 from tui.widgets.act import Act
 from tui.widgets.prose import first_line
-from tui.widgets.status import app_of
+from tui.widgets.steady import Steady
 from tui.widgets.step import Shown, Step, grown, judged, reflected, with_seconds
 
 QUESTION = 1_500
@@ -105,7 +106,7 @@ class Branches(Horizontal):
         yield Act(">", "next-branch")
 
 
-class TurnView(Vertical, can_focus=True):
+class TurnView(Vertical, Steady, can_focus=True):
     """A turn on the screen, while it is written and afterwards."""
 
     class Chosen(Message):
@@ -121,22 +122,25 @@ class TurnView(Vertical, can_focus=True):
         self.manner = manner
         self._first = tuple(shown)
         """What is there when it is mounted."""
+        # Kept, not looked for: a search would go through all that the model wrote.
+        self._status = Static(classes="status", markup=False)
+        self._worth_line = Static(classes="worth", markup=False)
 
     def compose(self) -> ComposeResult:
         with Horizontal(classes="head"):
             yield Static(self._question(), classes="question", markup=False)
             if self.head.branch[1] > 1:
                 yield Branches(*self.head.branch)
-        with Vertical(classes="trace"):
-            for number, shown in enumerate(self._first, 1):
-                yield self._step(shown, is_last=number == len(self._first))
-        yield Static(classes="status", markup=False)
-        yield Static(self._worth(), classes="worth", markup=False)
+        for number, shown in enumerate(self._first, 1):
+            yield self._step(shown, is_last=number == len(self._first))
+        self._worth_line.update(self._worth())
+        yield self._status
+        yield self._worth_line
 
     @property
     def steps(self) -> list[Step]:
         """The spans, in the order in which they were written."""
-        return list(self.query(Step))
+        return list(self.query_children(Step))
 
     @property
     def shown(self) -> list[Shown]:
@@ -157,7 +161,7 @@ class TurnView(Vertical, can_focus=True):
         """Whether this is the turn that keys act on; only that one has its deeds in the page."""
         found = self.query_children(Deeds)
         if yes and not found:
-            await self.mount(Deeds(self.manner, self.head.task is not None), before=self.query_one(".worth"))
+            await self.mount(Deeds(self.manner, self.head.task is not None), before=self._worth_line)
         elif not yes and found:
             await found.remove()
 
@@ -165,7 +169,7 @@ class TurnView(Vertical, can_focus=True):
         """Show other facts about it."""
         forked, self.head = head.branch != self.head.branch, head
         self.query_one(".question", Static).update(self._question())
-        self.query_one(".worth", Static).update(self._worth())
+        self._worth_line.update(self._worth())
         if forked:
             await self.query(Branches).remove()
             if head.branch[1] > 1:
@@ -186,7 +190,7 @@ class TurnView(Vertical, can_focus=True):
 
     def say(self, status: str) -> None:
         """One line under the trace, such as that the model is loading; empty takes it away."""
-        self.query_one(".status", Static).update(Content(sanitize(status, 300)))
+        self._status.update(Content(sanitize(status, 300)))
         self.set_class(bool(status), "-waiting")
 
     async def take(self, event: Event) -> None:
@@ -262,7 +266,7 @@ class TurnView(Vertical, can_focus=True):
         self._mark()
 
     async def _add(self, shown: Shown) -> None:
-        await self.query_one(".trace").mount(self._step(shown, is_last=True))
+        await self.mount(self._step(shown, is_last=True), before=self._status)
 
     def _step(self, shown: Shown, is_last: bool) -> Step:
         return Step(shown, is_open=self.manner.opens(shown.span, is_last))

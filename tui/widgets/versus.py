@@ -12,9 +12,9 @@ from textual.widgets import Static
 from rrr_local.engine.protocol import Arm, Event, Grew, Judged
 from rrr_local.episode import VerdictKind
 from rrr_local.text import sanitize
+from tui.typed import app_of
 from tui.widgets.act import Act
 from tui.widgets.prose import first_line
-from tui.widgets.status import app_of
 from tui.widgets.step import Shown, Step, grown, judged
 from tui.widgets.turn import QUESTION, Manner
 

@@ -64,20 +64,26 @@ ENDLESS = 10**9
 def load(folder: Path, *, float32: bool = False) -> tuple[nn.Module, Any, frozenset[int]]:
     """The model in evaluation mode, its Hugging Face tokenizer, and the ids that end a turn.
 
-    With `float32` weights are widened one by one: never are more of them held than stay.
+    Weights are read one by one, and with `float32` widened: never are more of them held than stay.
 
     Raises `ModelError` for a model that would be computed wrongly, and what mlx-lm raises.
     """
     kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
     if kind in MIXED_UP:
         raise ModelError(f"models of type {kind} cannot be batched", "choose another model, such as Gemma 3")
-    model, config = load_model(folder, lazy=False, trust_remote_code=False)
+    model, config = load_model(folder, lazy=True, trust_remote_code=False)
     if float32:
         model.set_dtype(mx.float32)
-        tree_map(mx.eval, model.parameters())
+    tree_map(_settle, model.parameters())
     safe = {"trust_remote_code": False}  # left out, transformers would ask the person at the terminal
     wrapper = load_tokenizer_wrapper(folder, safe, eos_token_ids=config.get("eos_token_id"))
     return model, wrapper._tokenizer, frozenset(wrapper.eos_token_ids)
+
+
+def _settle(weights: mx.array) -> None:
+    """Read an array, and give back the memory of what it was before it was widened."""
+    mx.eval(weights)
+    mx.clear_cache()
 
 
 def context_size(folder: Path, tokenizer: Any) -> int:
