@@ -3,7 +3,7 @@
     Jobs([sys.executable, __file__, SCENARIO])
 
 good      checks that find nothing against the run
-weak      checks that find 0 of 16 retries passing
+weak      checks that find 0 of 128 retries passing
 broken    an error before any check is done
 waits     progress, and then nothing until it is ended
 collected failures were collected
@@ -29,7 +29,7 @@ FINE = [
     {"name": "time", "health": "ok", "detail": "about 2m 48s, 2.5 s a step"},
 ]
 WAY = "nothing to reward. Try easier problems, more reflections a failure, or a bigger model"
-WEAK = [FINE[0], {"name": "signal", "health": "warn", "detail": f"0 of 128 retries pass: {WAY}"}, *FINE[2:]]
+WEAK = [FINE[0], {"name": "signal", "health": "fail", "detail": f"0 of 128 retries pass: {WAY}"}, *FINE[2:]]
 
 
 def jobs(scenario: str) -> Jobs:
@@ -47,7 +47,7 @@ def main(scenario: str) -> int:
     match scenario:
         case "good" | "weak":
             checks = FINE if scenario == "good" else WEAK
-            print(json.dumps({"schema": "rrr.preflight/1", "ready": True, "cost": COST, "checks": checks}))
+            print(json.dumps({"schema": "rrr.preflight/1", "ready": scenario == "good", "cost": COST, "checks": checks}))
         case "collected":
             print(json.dumps({"schema": "rrr.collect/1", "attempts": 44, "failures": 30}))
         case "broken":
