@@ -47,7 +47,9 @@ def main(scenario: str) -> int:
     match scenario:
         case "good" | "weak":
             checks = FINE if scenario == "good" else WEAK
-            print(json.dumps({"schema": "rrr.preflight/1", "ready": scenario == "good", "cost": COST, "checks": checks}))
+            print(
+                json.dumps({"schema": "rrr.preflight/1", "ready": scenario == "good", "cost": COST, "checks": checks})
+            )
         case "collected":
             print(json.dumps({"schema": "rrr.collect/1", "attempts": 44, "failures": 30}))
         case "broken":
