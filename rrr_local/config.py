@@ -130,6 +130,9 @@ SCHEMA: tuple[Setting, ...] = (
     Setting("train.steps", 0, "Steps of a run; 0 leaves it to the recipe.", low=0, high=100_000),
     Setting("train.evaluate", 128, "Held-out problems measured before and after; 0 for none.", low=0, high=10_000),
     Setting("train.replay", 32, "Of your failures, how many are tried again before and after.", low=0, high=10_000),
+    Setting(
+        "train.everyday", 32, "Everyday questions asked before and after; the toy model is asked none.", low=0, high=90
+    ),
     *_keys(),
 )
 BY_KEY: Mapping[str, Setting] = {setting.key: setting for setting in SCHEMA}

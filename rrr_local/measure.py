@@ -24,6 +24,8 @@ class EvalSet(StrEnum):
     """Of the task's split for evaluating, which is never trained on."""
     REPLAY = "replay"
     """Those whose failures a run trains on."""
+    EVERYDAY = "everyday"
+    """Of the task of that name, which has nothing to do with what is trained: did the model forget anything?"""
 
 
 @dataclass(frozen=True, slots=True)

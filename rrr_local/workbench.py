@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rrr_local import journal, paths
@@ -59,6 +59,12 @@ def workbench(
         registered = journal.register(store, found_model, found_task)
         adapter_id = None if folder is None else _adapter_id(store, registered.model_id, folder)
         yield Workbench(store, found_model, found_task, loaded, registered, adapter_id)
+
+
+def on_task(bench: Workbench, task: str) -> Workbench:
+    """The same model at another task. Raises `NotFoundError`."""
+    found = find_task(task)
+    return replace(bench, task=found, registered=journal.register(bench.store, bench.model, found))
 
 
 def _adapter_id(store: Store, model_id: int, folder: Path) -> int:

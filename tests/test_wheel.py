@@ -27,7 +27,7 @@ def test_the_wheel_holds_the_code_and_the_data_and_nothing_else(wheel: Path) -> 
     names = ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"rrr_local", "tui"}
     data = {name.split("/")[2] for name in names if name.startswith("rrr_local/data/")}
-    assert data == {"tiny", "countdown", "countdown-full", "function-calling"}
+    assert data == {"tiny", "countdown", "countdown-full", "everyday", "function-calling"}
     code = {name for name in names if name.endswith(".py")}
     assert code == {str(path.relative_to(ROOT)) for top in ("rrr_local", "tui") for path in (ROOT / top).rglob("*.py")}
 

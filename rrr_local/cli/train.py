@@ -43,6 +43,7 @@ STOPPING = "stopping after this step (a checkpoint is written); once more stops 
 )
 @click.option("--evaluate", type=click.IntRange(0), metavar="N", help="Measure on N held-out problems as it goes.")
 @click.option("--replay", type=click.IntRange(0), metavar="N", help="Try N of the failures again, before and after.")
+@click.option("--everyday", type=click.IntRange(0), metavar="N", help="Ask N everyday questions before and after.")
 @click.option("--model", help="A folder, or tiny.  [default: tiny, or the resumed run's]")
 @click.option("--task", help="A task.  [default: countdown, or the resumed run's]")
 @click.option("--detach", is_flag=True, help="Train in the background; it outlives this terminal.")

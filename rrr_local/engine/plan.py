@@ -31,6 +31,8 @@ class Plan:
     """Held-out problems that are measured before, at every checkpoint, and after; 0 measures nothing."""
     replay: int = 0
     """Of the failures trained on, how many are tried again before and after; 0 tries none."""
+    everyday: int = 0
+    """Everyday questions that are asked before and after; 0 asks none."""
 
     def arguments(self) -> list[str]:
         """The plan as `rrr train` takes it."""
@@ -47,6 +49,7 @@ class Plan:
             ("--failures", self.failures),
             ("--evaluate", self.evaluate or None),
             ("--replay", self.replay or None),
+            ("--everyday", self.everyday or None),
         ]
         return [part for flag, value in flags if value is not None for part in (flag, str(value))]
 

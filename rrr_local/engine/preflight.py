@@ -157,7 +157,7 @@ def _cost(
         attempts = recipe.failures * found.attempts / len(found.failures) * (1 + _refreshes(recipe))
     collect_s = 0.0 if not found.attempts else attempts * found.seconds / found.attempts
     evaluations = 1 + -(-recipe.steps // recipe.checkpoint_every)
-    measured = len(problems) * evaluations + 2 * recipe.replay
+    measured = len(problems) * evaluations + 2 * (recipe.replay + recipe.everyday)
     measure_s = 0.0
     if measured:
         report("measure", 0, 1)

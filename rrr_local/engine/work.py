@@ -1,9 +1,9 @@
 """A whole run as one generator, which `rrr train` in a terminal and the detached trainer share.
 
     PREPARING    load the newest checkpoint, or COLLECTING: attempt problems until enough have failed
-    MEASURING    the bare model on held-out problems, and on problems of the failures it will train on ("replay")
+    MEASURING    the bare model on held-out problems, on problems of the failures it will train on ("replay"), and on everyday questions
     TRAINING     step by step; at every checkpoint SAVING, then EVALUATING on the held-out problems
-    EVALUATING   after the last step: held-out and replay once more
+    EVALUATING   after the last step: all of them once more
     DONE         or PAUSED by a verifier that breaks, or FAILED with `NothingToLearn`: see `rrr_local.training.patience`
 
 Each phase and how far it is goes to the log, where others follow it. At every boundary (a batch of problems, a step) the run looks
@@ -27,11 +27,15 @@ from rrr_local.models.find import EMBEDDED, Model
 from rrr_local.store import evaluations, queries
 from rrr_local.store.records import RunPhase, RunRequest, RunStatus, StepRecord
 from rrr_local.tasks.base import Task
+from rrr_local.tasks.find import find_task
 from rrr_local.training import discard, failures, names, run
 from rrr_local.training.overrides import overridden
 from rrr_local.training.recipes import Recipe, preset
 from rrr_local.training.trainer import Job, Trainer
-from rrr_local.workbench import Workbench
+from rrr_local.workbench import Workbench, on_task
+
+EVERYDAY = "everyday"
+"""The task whose questions show what a model forgot."""
 
 
 class Stopping(Protocol):
@@ -79,6 +83,7 @@ def recipe_of(plan: Plan, model: Model) -> Recipe:
         preset(plan.recipe or default_recipe(EMBEDDED if model.embedded else model.name)), plan.settings
     )
     given = {"steps": plan.steps, "evaluate": plan.evaluate or None, "replay": plan.replay or None}
+    given |= {"everyday": plan.everyday or None}
     # mypy takes the dict's values for one type; each is an int and goes to an int field.
     chosen = replace(chosen, **{field: value for field, value in given.items() if value is not None})  # type: ignore[arg-type]
     return replace(chosen, failures_from=plan.failures or "")
@@ -217,14 +222,15 @@ class _Work:
             return []
         return held_out(self._bench.task)[: self._recipe.evaluate] or None
 
-    def _evaluate(self, held_out: list[Problem]) -> Iterator[Event]:
+    def _evaluate(self, unseen: list[Problem]) -> Iterator[Event]:
         """What is to be measured at this step and is not in the log yet."""
         step, last = self._trainer.step, self._recipe.steps
         if step % self._recipe.checkpoint_every and step != last:
             return
-        wanted = {EvalSet.HELD_OUT: held_out}
+        wanted = {EvalSet.HELD_OUT: unseen}
         if step in (0, last):
             wanted[EvalSet.REPLAY] = self._replayed()
+            wanted[EvalSet.EVERYDAY] = held_out(find_task(EVERYDAY))[: self._recipe.everyday]
         known = {(point.step, point.set) for point in evaluations.run_evals(self._store.reader(), self._job.run_id)}
         for which, problems in wanted.items():
             if problems and (step, which) not in known:
@@ -249,7 +255,8 @@ class _Work:
             limits=self._recipe.limits,
             run_id=self._job.run_id,
         )
-        with closing(measure(self._bench, what, None if bare else self._trainer.adapter_id)) as measuring:
+        bench = on_task(self._bench, EVERYDAY) if which is EvalSet.EVERYDAY else self._bench
+        with closing(measure(bench, what, None if bare else self._trainer.adapter_id)) as measuring:
             for event in measuring:
                 if not isinstance(event, Measured):
                     yield self._moved(phase, event, len(problems), which)

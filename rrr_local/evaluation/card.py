@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rrr_local.evaluation.gains import HELD_OUT, REPLAY, RunGain, run_gains, word
+from rrr_local.evaluation.gains import EVERYDAY, HELD_OUT, REPLAY, RunGain, run_gains, word
 from rrr_local.evaluation.statistics import PairedDifference, wilson
 from rrr_local.store import queries
 from rrr_local.store.evaluations import Change, changes
@@ -29,6 +29,7 @@ def card(connection: Connection, name: str) -> str:
             "",
             *_measured("Held-out problems, never trained on", gains.get(HELD_OUT)),
             *_measured("Its own failures, tried again", gains.get(REPLAY)),
+            *(_measured("Everyday questions: did it forget anything?", gains[EVERYDAY]) if EVERYDAY in gains else ()),
             *_broken(connection, gains.get(HELD_OUT)),
             *_lessons(connection, run.summary.id),
             *_recipe(run),

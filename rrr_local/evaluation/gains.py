@@ -10,8 +10,8 @@ from rrr_local.store import evaluations
 from rrr_local.store.evaluations import EvalPoint
 from rrr_local.store.sqlite import Connection
 
-HELD_OUT, REPLAY = "held-out", "replay"
-"""Problems that were never trained on, and those whose failures were."""
+HELD_OUT, REPLAY, EVERYDAY = "held-out", "replay", "everyday"
+"""Problems that were never trained on, those whose failures were, and questions that have nothing to do with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class RunGain:
     """One set of problems before and after training."""
 
     set: str
-    """`HELD_OUT` or `REPLAY`."""
+    """`HELD_OUT`, `REPLAY` or `EVERYDAY`."""
     before: EvalPoint
     after: EvalPoint
     first_try: PairedDifference
@@ -30,7 +30,7 @@ class RunGain:
 def run_gains(connection: Connection, run_id: str) -> list[RunGain]:
     """A gain for each set that was measured before and after; held-out first."""
     points = evaluations.run_evals(connection, run_id)
-    return [gain for which in (HELD_OUT, REPLAY) for gain in _gain(connection, which, points)]
+    return [gain for which in (HELD_OUT, REPLAY, EVERYDAY) for gain in _gain(connection, which, points)]
 
 
 def _gain(connection: Connection, which: str, points: Sequence[EvalPoint]) -> Iterator[RunGain]:

@@ -58,7 +58,7 @@ class EvalPoint:
     step: int
     """Of the adapter it measured; 0 before training."""
     set: str
-    """`held-out`, or `replay` for the failures the run trains on."""
+    """`held-out`, `replay` for the failures the run trains on, or `everyday`."""
     n: int
     first_try: float | None
     """Share of passes, 0 to 1; None when no problem has a verdict."""

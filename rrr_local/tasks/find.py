@@ -27,6 +27,7 @@ BUNDLED = {
     "countdown": "3 numbers up to 20, targets to 100; what the embedded model was made for",
     "countdown-full": "3 or 4 numbers up to 99, targets to 100; the paper's range",
     "function-calling": "synthetic tools and requests; the paper's other task, too hard for the embedded model",
+    "everyday": "90 short questions, none to train on: does a model still know what it knew?",
 }
 """Name and description of each task that ships."""
 
@@ -71,6 +72,10 @@ def _bundled(name: str) -> Task:
         from rrr_local.tasks.function_calling import FunctionCalling
 
         return FunctionCalling.bundled()
+    if name == "everyday":
+        from rrr_local.tasks.files.task import FileTask
+
+        return FileTask.load(bundled(name), name)
     return Countdown(name, bundled(name), name)
 
 

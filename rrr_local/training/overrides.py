@@ -18,7 +18,7 @@ from rrr_local.training.recipes import Recipe
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-MAY_BE_ZERO = ("refresh_every", "warmup_steps", "evaluate", "replay")
+MAY_BE_ZERO = ("refresh_every", "warmup_steps", "evaluate", "replay", "everyday")
 FIXED = ("name", "failures_from")
 
 

@@ -66,6 +66,8 @@ class Recipe:
     """Held-out problems that are measured before, at every checkpoint, and after; 0 measures nothing."""
     replay: int = 0
     """Of the failures trained on, how many are tried again before and after; 0 tries none."""
+    everyday: int = 0
+    """Questions of the task `everyday` that are asked before and after, to see what was forgotten; 0 asks none."""
 
     @property
     def objective(self) -> GrpoObjective:

@@ -45,10 +45,10 @@ SETTINGS = tuple(
 )
 """`lab.SMALL`, as typed."""
 PLAN = Plan(recipe="rrr", settings=(*SETTINGS, "refresh_every=0"), seed=11)
-MEASURED = replace(PLAN, evaluate=6, replay=4)
+MEASURED = replace(PLAN, evaluate=6, replay=4, everyday=3)
 POINTS = [
-    *((0, "held-out", 6), (0, "replay", 4), (2, "held-out", 6), (4, "held-out", 6)),
-    *((5, "held-out", 6), (5, "replay", 4)),
+    *((0, "held-out", 6), (0, "replay", 4), (0, "everyday", 3), (2, "held-out", 6), (4, "held-out", 6)),
+    *((5, "held-out", 6), (5, "replay", 4), (5, "everyday", 3)),
 ]
 """Step, set and number of problems of every evaluation of `MEASURED`."""
 
@@ -123,7 +123,7 @@ def test_the_recipe_of_a_plan_is_the_one_the_trainer_is_tested_with() -> None:
     model = find_model(EMBEDDED)
     assert recipe_of(PLAN, model) == replace(SMALL, name="rrr")
     assert recipe_of(Plan(), model).name == "tiny"
-    assert recipe_of(replace(MEASURED, steps=7), model) == replace(SMALL, name="rrr", steps=7, evaluate=6, replay=4)
+    assert recipe_of(replace(MEASURED, steps=7), model) == replace(SMALL, name="rrr", steps=7, evaluate=6, replay=4, everyday=3)
     with pytest.raises(UsageError, match="cannot be called"):
         recipe_of(Plan(name="../x"), model)
 
@@ -148,7 +148,7 @@ def test_phases_come_in_order_and_are_in_the_log_by_the_time_they_are_said(lab: 
 
 
 def test_what_is_tried_again_are_the_failures_it_began_with_even_when_they_are_refreshed(lab: Lab) -> None:
-    plan = replace(MEASURED, settings=(*SETTINGS, "refresh_every=2"), evaluate=0)
+    plan = replace(MEASURED, settings=(*SETTINGS, "refresh_every=2"), evaluate=0, everyday=0)
     carry_out(lab, plan, "fresh")
     of_run = evaluations.run_evals(lab.store.reader(), of(lab, "fresh").summary.id)
     before, after = of_run
@@ -160,7 +160,7 @@ def test_what_is_tried_again_are_the_failures_it_began_with_even_when_they_are_r
 
 def test_a_task_without_held_out_problems_is_trained_and_says_so(lab: Lab) -> None:
     lab.task = NothingHeldOut()
-    events = carry_out(lab, MEASURED, "run-1")
+    events = carry_out(lab, replace(MEASURED, everyday=0), "run-1")
     assert [e.text for e in events if isinstance(e, Noticed)] == [
         "toy has no held-out problems: nothing is measured on them"
     ]

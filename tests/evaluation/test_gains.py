@@ -81,11 +81,11 @@ def test_the_last_evaluation_is_set_against_the_one_before_training(log: Log) ->
 
 
 def test_each_set_has_its_own_gain_and_held_out_comes_first(log: Log) -> None:
-    for which, after in (("replay", [True] * 8), ("held-out", [False] * 40)):
+    for which, after in (("everyday", [True] * 9), ("replay", [True] * 8), ("held-out", [False] * 40)):
         log.measured([False] * len(after), which)
         log.measured(after, which, step=5)
     gains = run_gains(log.store.reader(), log.run)
-    assert [(gain.set, gain.first_try.diff) for gain in gains] == [("held-out", 0.0), ("replay", 1.0)]
+    assert [(gain.set, gain.first_try.diff) for gain in gains] == [("held-out", 0.0), ("replay", 1.0), ("everyday", 1.0)]
 
 
 def test_without_both_ends_there_is_no_gain(log: Log) -> None:

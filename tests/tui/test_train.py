@@ -154,7 +154,7 @@ def test_the_form_fills_in_a_plan(folder: Path) -> None:
     [({"steps": "0"}, "0 steps"), ({"seed": "-1"}, "seed cannot be"), ({"settings": "beta"}, "'beta' changes nothing")],
 )
 def test_the_form_names_what_is_wrong(typed: dict[str, str], wrong: str) -> None:
-    empty = {"steps": "", "seed": "", "evaluate": "", "replay": "", "settings": ""}
+    empty = {"steps": "", "seed": "", "evaluate": "", "replay": "", "everyday": "", "settings": ""}
     with pytest.raises(UsageError, match=wrong):
         filled_in(Plan(), empty | typed)
 

@@ -121,7 +121,7 @@ class RunsScreen(PlaceScreen):
         return self.query_one(ContentSwitcher).current
 
     def _facts(self, run: Run) -> Content:
-        held_out, replay = self.rows.gains(run.summary)
+        held_out, replay, everyday = self.rows.gains(run.summary)
         symbols, summary = self.rrr.symbols, run.summary
         lines = [
             Content.assemble(
@@ -134,6 +134,9 @@ class RunsScreen(PlaceScreen):
             else Content(""),
             gain_words.gain_lines("Held-out problems", held_out, symbols),
             gain_words.yours_line(replay, symbols),
+            gain_words.gain_lines("Everyday questions: did it forget anything?", everyday, symbols)
+            if everyday
+            else Content(""),
         ]
         return Content("\n").join([line for line in lines if line.plain])
 

@@ -11,7 +11,7 @@ from textual.widgets import ContentSwitcher
 from rrr_local.actions import Place
 from rrr_local.engine.plan import Plan
 from rrr_local.errors import ModelError
-from rrr_local.models.find import find_model
+from rrr_local.models.find import EMBEDDED, find_model
 from rrr_local.store.ready import failures_ready
 from tui.screens.train_base import TICK_S
 from tui.screens.train_live import LivePart
@@ -70,12 +70,14 @@ class TrainScreen(LivePart):
 
     def _plan(self) -> Plan:
         settings = self.services.settings
+        model = settings.get("chat.model")
         return Plan(
-            model=settings.get("chat.model"),
+            model=model,
             task="countdown",
             steps=settings.get("train.steps") or None,
             evaluate=settings.get("train.evaluate"),
             replay=settings.get("train.replay"),
+            everyday=0 if model == EMBEDDED else settings.get("train.everyday"),
         )
 
     def _failures_ready(self, plan: Plan) -> int | None:

@@ -26,7 +26,7 @@ from tui.symbols import Symbols
 from tui.widgets.act import Act
 from tui.widgets.status import Number
 
-_FREE = ("steps", "evaluate", "replay", "name")
+_FREE = ("steps", "evaluate", "replay", "everyday", "name")
 """What may change without new checks; the time is told anew."""
 _HEALTH = {"ok": "$text-success", "warn": "$text-warning", "fail": "$text-error"}
 _STAGES = {"collect": "looking for failures", "probe": "trying a group of reflections on each", "measure": "measuring"}
@@ -223,7 +223,7 @@ class Before(VerticalScroll):
 
 def _core(plan: Plan) -> Plan:
     """What the checks depend on."""
-    return replace(plan, steps=None, evaluate=0, replay=0, name=None)
+    return replace(plan, steps=None, evaluate=0, replay=0, everyday=0, name=None)
 
 
 def _stands_in_the_way(check: Mapping[str, str]) -> bool:
@@ -234,9 +234,11 @@ def _stands_in_the_way(check: Mapping[str, str]) -> bool:
 def _measured(plan: Plan) -> str:
     parts = [f"{plan.evaluate} held-out problems"] if plan.evaluate else []
     parts += [f"{plan.replay} of the failures"] if plan.replay else []
-    return (
-        f"{' and '.join(parts)}, before and after" if parts else "nothing: it will not be known whether it got better"
-    )
+    parts += [f"{plan.everyday} everyday questions"] if plan.everyday else []
+    if not parts:
+        return "nothing: it will not be known whether it got better"
+    *first, last = parts
+    return f"{', '.join(first)} and {last}, before and after" if first else f"{last}, before and after"
 
 
 def _time(document: Mapping[str, Any], plan: Plan) -> str:

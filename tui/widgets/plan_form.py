@@ -19,7 +19,7 @@ from rrr_local.tasks.question import NAME as QUESTION
 
 RECIPES = ("tiny", "rrr", "paper", "trl")
 COLLECT = "collect"
-_WHOLE = ("steps", "seed", "evaluate", "replay")
+_WHOLE = ("steps", "seed", "evaluate", "replay", "everyday")
 
 
 class PlanForm(ModalScreen[Plan | None]):
@@ -68,6 +68,7 @@ class PlanForm(ModalScreen[Plan | None]):
             yield _row("Seed", _input("seed", plan.seed, "0"))
             yield _row("Held-out problems", _input("evaluate", plan.evaluate, "0: measure nothing"))
             yield _row("Failures to replay", _input("replay", plan.replay, "0: replay none"))
+            yield _row("Everyday questions", _input("everyday", plan.everyday, "0: ask none"))
             yield _row("Recipe changes", _input("settings", " ".join(plan.settings), "learning_rate=1e-4 group_size=8"))
             yield Static(id="problem", markup=False)
             with Horizontal(classes="buttons"):
@@ -125,6 +126,7 @@ def filled_in(plan: Plan, typed: dict[str, str]) -> Plan:
         seed=numbers["seed"],
         evaluate=numbers["evaluate"] or 0,
         replay=numbers["replay"] or 0,
+        everyday=numbers["everyday"] or 0,
         settings=settings,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rrr_local.engine.detached import Trainers
-from rrr_local.evaluation.gains import HELD_OUT, REPLAY, RunGain, run_gains
+from rrr_local.evaluation.gains import EVERYDAY, HELD_OUT, REPLAY, RunGain, run_gains
 from rrr_local.evaluation.statistics import PairedDifference
 from rrr_local.store import queries
 from rrr_local.store.queries import RunSummary
@@ -38,7 +38,7 @@ class RunRows:
         self._store = store
         self.symbols = symbols
         self._trainers = trainers
-        self._gains: dict[tuple[object, ...], tuple[RunGain | None, RunGain | None]] = {}
+        self._gains: dict[tuple[object, ...], tuple[RunGain | None, RunGain | None, RunGain | None]] = {}
         self.marked: list[str] = []
         """Ids of the runs to be compared, in the order they were marked."""
         self.in_use = ""
@@ -54,12 +54,12 @@ class RunRows:
         """As it is: lost where the log says it runs and no process holds it."""
         return RunStatus.LOST if run.status in LIVE and not self._trainers.is_alive(run.name) else run.status
 
-    def gains(self, run: RunSummary) -> tuple[RunGain | None, RunGain | None]:
-        """On the held-out problems, and on its own failures."""
+    def gains(self, run: RunSummary) -> tuple[RunGain | None, RunGain | None, RunGain | None]:
+        """On the held-out problems, on its own failures, and on everyday questions."""
         key = (run.id, run.status, run.last_step, run.ended_at)
         if key not in self._gains:
             found = {each.set: each for each in run_gains(self._store.reader(), run.id)}
-            self._gains[key] = (found.get(HELD_OUT), found.get(REPLAY))
+            self._gains[key] = (found.get(HELD_OUT), found.get(REPLAY), found.get(EVERYDAY))
         return self._gains[key]
 
     def toggle(self, run_id: str) -> None:
@@ -70,7 +70,7 @@ class RunRows:
             self.marked = [*self.marked, run_id][-3:]
 
     def _row(self, run: RunSummary) -> Row:
-        held_out, replay = self.gains(run)
+        held_out, replay, _ = self.gains(run)
         mark = self.symbols.marked if run.id in self.marked else ""
         using = self.symbols.in_use if run.name == self.in_use else ""
         status = self.status(run)
