@@ -123,7 +123,9 @@ def test_the_recipe_of_a_plan_is_the_one_the_trainer_is_tested_with() -> None:
     model = find_model(EMBEDDED)
     assert recipe_of(PLAN, model) == replace(SMALL, name="rrr")
     assert recipe_of(Plan(), model).name == "tiny"
-    assert recipe_of(replace(MEASURED, steps=7), model) == replace(SMALL, name="rrr", steps=7, evaluate=6, replay=4, everyday=3)
+    assert recipe_of(replace(MEASURED, steps=7), model) == replace(
+        SMALL, name="rrr", steps=7, evaluate=6, replay=4, everyday=3
+    )
     with pytest.raises(UsageError, match="cannot be called"):
         recipe_of(Plan(name="../x"), model)
 

@@ -85,7 +85,11 @@ def test_each_set_has_its_own_gain_and_held_out_comes_first(log: Log) -> None:
         log.measured([False] * len(after), which)
         log.measured(after, which, step=5)
     gains = run_gains(log.store.reader(), log.run)
-    assert [(gain.set, gain.first_try.diff) for gain in gains] == [("held-out", 0.0), ("replay", 1.0), ("everyday", 1.0)]
+    assert [(gain.set, gain.first_try.diff) for gain in gains] == [
+        ("held-out", 0.0),
+        ("replay", 1.0),
+        ("everyday", 1.0),
+    ]
 
 
 def test_without_both_ends_there_is_no_gain(log: Log) -> None:
