@@ -182,6 +182,16 @@ def test_a_live_run_is_found_and_shown(sampled: Path, size: tuple[int, int]) -> 
         drive(sampled, story, engine=NO_ENGINE, size=size, start=Place.TRAIN, jobs=jobs("waits"))
 
 
+def test_the_samples_of_a_live_run_are_drawn_again_in_ascii(sampled: Path) -> None:
+    async def story(app: RrrApp, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: "↺ “" in text_of(app))
+        app.set_setting("ui.ascii", True)
+        await until(pilot, lambda: "↺" not in text_of(app) and '[~] "' in text_of(app))
+
+    with alive(sampled, "run-2"):
+        drive(sampled, story, engine=NO_ENGINE, start=Place.TRAIN)
+
+
 def test_what_a_person_asks_reaches_the_trainer(sampled: Path) -> None:
     async def story(app: RrrApp, pilot: Pilot[None]) -> None:
         await until(pilot, lambda: page(app).followed is not None)

@@ -26,14 +26,14 @@ class Samples(Static, can_focus=True):
 
     def __init__(self, id: str | None = None) -> None:
         super().__init__("", id=id, markup=False)
-        self._samples: tuple[Sample, ...] = ()
+        self._shown: tuple[tuple[Sample, ...], Symbols] | None = None
         self.border_title = "Live samples"
 
     def show(self, samples: Sequence[Sample], symbols: Symbols) -> None:
         """Show these, the newest first."""
-        if tuple(samples) == self._samples and samples:
+        if (tuple(samples), symbols) == self._shown:
             return
-        self._samples = tuple(samples)
+        self._shown = tuple(samples), symbols
         self.border_title = f"Live samples (step {samples[0].step})" if samples else "Live samples"
         lines = [line for sample in samples for line in sample_lines(sample, symbols)]
         self.update(
