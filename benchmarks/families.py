@@ -27,7 +27,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 from benchmarks.family_configs import FAMILIES, Family  # noqa: E402 (where this file lies is known only now)
-from benchmarks.family_models import TEXTS, write_model  # noqa: E402
+from benchmarks.family_models import TEXTS, write_model  # noqa: E402 (likewise)
 
 
 @dataclass(frozen=True, slots=True)

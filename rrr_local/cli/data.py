@@ -190,7 +190,7 @@ def _write(out: Path, pieces: Iterator[str]) -> int:
     count = 0
     try:
         with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            for count, piece in enumerate(pieces, start=1):  # noqa: B007 it is what is returned
+            for count, piece in enumerate(pieces, start=1):  # noqa: B007 (the last one is returned)
                 file.write(piece.encode("utf-8", errors="replace"))
     except FileExistsError as error:
         raise UsageError(f"{out} is there already", "choose another name, or remove it") from error

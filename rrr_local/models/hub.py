@@ -229,7 +229,7 @@ def _bar(base: Any, total: int, progress: Progress, cancelled: Callable[[], bool
     """
     lock = Lock()
 
-    class Bar(base):  # type: ignore[misc]
+    class Bar(base):  # type: ignore[misc]  # the base is the library's, handed in: it is imported late
         def __init__(self, *args: Any, **options: Any) -> None:
             self.written = 0 if str(options.get("desc", "")).startswith("Reconstructing") else None
             super().__init__(*args, **{**options, "disable": True})

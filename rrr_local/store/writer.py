@@ -142,7 +142,7 @@ class Writer:
         self.connection.execute("SAVEPOINT request")
         try:
             result = request.apply(self.connection)
-        except Exception as error:
+        except Exception as error:  # the request's own fault goes to who made it; SQLite's is raised
             if explained(error) is not None:
                 raise
             self.connection.execute("ROLLBACK TO request")

@@ -224,7 +224,7 @@ def _execute(text: str, name: str, namespace: dict[str, object]) -> None:
     compiled = _compiled(text, name)
     try:
         exec(compiled, namespace)
-    except Exception as error:
+    except Exception as error:  # whatever the setup raised
         raise NoPython(f"the setup of the tests raised {line(error)}") from error
 
 

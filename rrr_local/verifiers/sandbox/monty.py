@@ -92,7 +92,7 @@ class _Program:
     def run(self, code: str, tests: Sequence[str], setup: str) -> Execution:
         try:
             _feed(self._judge, setup)
-        except Exception as error:
+        except Exception as error:  # what the setup raises, monty raises here as Python's own kinds
             raise Unsure(f"the setup raised {line(error)}") from error
         try:
             for text in (setup, code):
@@ -102,7 +102,7 @@ class _Program:
             return Execution(over.outcome, str(over))
         except Unsure:
             raise
-        except Exception as error:
+        except Exception as error:  # whatever the code raised
             return Execution(Outcome.FAILED, f"the code raised {line(error)}")
         for test in tests:
             if (failed := self._test(test, names)) is not None:
@@ -115,7 +115,7 @@ class _Program:
         problem: Exception | None = None
         try:
             _feed(self._judge, test, external_lookup=names)
-        except Exception as error:
+        except Exception as error:  # a test that raises does not hold; why is told apart below
             problem = error
         if isinstance(self._ended, _Over):
             return Execution(self._ended.outcome, str(self._ended))
@@ -162,7 +162,7 @@ class _Program:
             value = _feed(self._candidate, code, inputs=inputs)
         except TimeoutError as error:
             raise _Over(Outcome.TIMEOUT, f"the code took longer than {self._seconds:g} s") from error
-        except Exception as error:
+        except Exception as error:  # the code's own, or monty's: `_settle` turns the latter into `Unsure`
             _settle(error, frozenset())
             raise
         finally:
